@@ -1,0 +1,194 @@
+"""Made-up results that keep the contract of the result tables, for the tests of the reports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from lib.report import MultiarchFiles
+
+ARCHITECTURES = ("LeNetLike", "VanillaCNN", "ResNet8", "ResNet14")
+LEVEL = dict(zip(ARCHITECTURES, (0.955, 0.968, 0.975, 0.98), strict=True))
+CONTROLS = {
+    "constant": (0.006, 0.955, 0.955),
+    "mean_latent": (-0.004, 0.957, 0.957),
+    "nearest_weights": (-0.001, 0.951, 0.95),
+    "nearest_agreement": (0.001, 0.958, 0.951),
+    "noise": (-0.02, 0.94, 0.938),
+    "mean_weights": (-0.55, 0.4, 0.4),
+    "distilled": (0.004, 0.956, 0.955),
+}
+RUN = {
+    "config": {"seed": 0, "architectures": list(ARCHITECTURES), "zoo": {"shard_size": 12}},
+    "versions": {"python": "3.11.7", "torch": "2.13.0"},
+    "digests": {"multiarch/reconstruction.csv": "ab" * 32},
+    "times": [{"step": "zoo LeNetLike 0", "seconds": 61.25}, {"step": "embedder", "seconds": 200}],
+    "machine": {"processor": "2 cores", "memory": "8 GiB"},
+}
+
+
+def write_study(
+    root: Path, instances: tuple[int, int, int] = (36, 12, 12), pairs: int = 12, points: int = 100
+) -> MultiarchFiles:
+    """Write all tables of a study under `root`; `instances` are train, validation, test."""
+    random = np.random.default_rng(7)
+    (root / "multiarch" / "embedder" / "seed_0").mkdir(parents=True)
+    (root / "weights").mkdir()
+    files = MultiarchFiles(
+        catalogue=root / "weights/catalogue.csv",
+        latent_map=root / "multiarch/latent_map.csv",
+        reconstruction=root / "multiarch/reconstruction.csv",
+        interpolation=root / "multiarch/interpolation.csv",
+        latent_optimization=root / "multiarch/latent_optimization.csv",
+        losses={"0": root / "multiarch/embedder/seed_0/losses.csv"},
+        preps=root / "multiarch/preps.h5",
+    )
+    catalogue = _catalogue(random, instances)
+    catalogue.to_csv(files.catalogue, index=False)
+    _latent_map(random, catalogue).to_csv(files.latent_map, index=False)
+    _reconstruction(random, catalogue).to_csv(files.reconstruction, index=False)
+    _interpolation(random, catalogue, pairs, points).to_csv(files.interpolation, index=False)
+    _optimization(random).to_csv(files.latent_optimization, index=False)
+    _losses(random).to_csv(files.losses["0"], index=False)
+    with h5py.File(files.preps, "w") as file:
+        for name, rows in zip(ARCHITECTURES, (5, 22, 30, 40), strict=True):
+            group = file.create_group(name)
+            group.attrs["network"] = f"{name}-{instances[0] + instances[1]:04d}"
+            original = np.zeros((48, 200), np.float32)
+            original[:rows] = random.normal(0, 0.1, (rows, 200)) * random.random((rows, 1))
+            group["original"] = original
+            group["decoded"] = (0.8 * original).astype(np.float32)
+    return files
+
+
+def _catalogue(random: np.random.Generator, instances: tuple[int, int, int]) -> pd.DataFrame:
+    rows = []
+    splits = np.repeat(["train", "validation", "test"], instances)
+    for architecture in ARCHITECTURES:
+        for number, split in enumerate(splits):
+            diverged = architecture == "ResNet14" and number == 1
+            accuracy = np.clip(random.normal(LEVEL[architecture], 0.006), 0, 1)
+            rows.append(
+                {
+                    "network": f"{architecture}-{number:04d}",
+                    "architecture": architecture,
+                    "instance": number,
+                    "split": split,
+                    "seed": int(random.integers(2**62)),
+                    "status": "diverged" if diverged else "ok",
+                    "epochs": 40,
+                    "selected_epoch": 38,
+                    "learning_rate": 0.05,
+                    "momentum": 0.9,
+                    "weight_decay": 5e-4,
+                    "batch_size": 32,
+                    "train_loss": np.nan if diverged else 0.02,
+                    "train_accuracy": np.nan if diverged else 0.99,
+                    "validation_loss": np.nan if diverged else 0.1,
+                    "validation_accuracy": np.nan if diverged else accuracy,
+                    "shard": f"{architecture}/shard_{number // 12}.h5",
+                    "row": number % 12,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _latent_map(random: np.random.Generator, catalogue: pd.DataFrame) -> pd.DataFrame:
+    good = catalogue[catalogue["status"] == "ok"]
+    frame = good[["network", "architecture", "split", "validation_accuracy"]].copy()
+    place = frame["architecture"].map(ARCHITECTURES.index)
+    frame["predicted_architecture"] = frame["architecture"]
+    frame["x"] = place * 3 + random.normal(0, 0.5, len(frame))
+    frame["y"] = np.sin(place * 1.2) * 3 + random.normal(0, 0.5, len(frame))
+    frame["seed"] = 0
+    return frame
+
+
+def _reconstruction(random: np.random.Generator, catalogue: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for network in catalogue[catalogue["split"] == "test"].itertuples():
+        target = np.clip(random.normal(LEVEL[network.architecture], 0.007), 0, 1)
+        for method, (gap, own, other) in {"decoded": (-0.004, 0.975, 0.957), **CONTROLS}.items():
+            individual = random.normal(0, 0.004)
+            rows.append(
+                {
+                    "network": network.network,
+                    "architecture": network.architecture,
+                    "method": method,
+                    "predicted_architecture": network.architecture,
+                    "target_accuracy": target,
+                    "accuracy": np.clip(target + gap + random.normal(0, 0.004), 0, 1),
+                    "agreement": np.clip(own + individual, 0, 1),
+                    "agreement_other": np.clip(other + random.normal(0, 0.003), 0, 1),
+                    "embedder": "rows",
+                    "seed": 0,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _interpolation(
+    random: np.random.Generator, catalogue: pd.DataFrame, pairs: int, points: int
+) -> pd.DataFrame:
+    test = catalogue[catalogue["split"] == "test"]
+    first, last = (
+        test.loc[test["architecture"] == name, "network"].tolist()
+        for name in (ARCHITECTURES[0], ARCHITECTURES[-1])
+    )
+    every = [f"{a}:{b}" for a in first for b in last]
+    rows = []
+    for number, pair in enumerate(every[:: len(last) + 1][:pairs] + every):
+        curve = number < min(pairs, len(every[:: len(last) + 1]))
+        gammas = np.linspace(0, 1, points) if curve else (1 / 3, 2 / 3)
+        borders = np.array([1 / 6, 1 / 2, 5 / 6]) + random.normal(0, 0.02, 3)
+        for gamma in gammas:
+            place = int(np.searchsorted(borders, gamma))
+            middle = np.abs(gamma - borders).min()
+            dip = 0.25 * np.exp(-((middle / 0.03) ** 2))
+            values = {"latent": LEVEL[ARCHITECTURES[place]] - dip - 0.005}
+            if curve:
+                values["weights"] = 0.1 + 0.87 * np.abs(2 * gamma - 1) ** 6
+                values["constant"] = LEVEL[ARCHITECTURES[place]]
+            for method, accuracy in values.items():
+                rows.append(
+                    {
+                        "pair": pair,
+                        "method": method,
+                        "gamma": gamma,
+                        "predicted_architecture": ARCHITECTURES[place],
+                        "accuracy": np.clip(accuracy + random.normal(0, 0.004), 0, 1),
+                        "seed": 0,
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def _optimization(random: np.random.Generator) -> pd.DataFrame:
+    rows = []
+    for architecture, level in LEVEL.items():
+        for method, rate in {"latent": 40, "distilled": 120}.items():
+            for start in ("LeNetLike-0048", "mean") if method == "latent" else (None,):
+                steps = np.arange(0, 501, 10)
+                curve = level + 0.006 - (level - 0.1) * np.exp(-steps / rate)
+                curve = np.clip(curve + random.normal(0, 0.004, len(steps)), 0, 1)
+                for step, accuracy in zip(steps, curve, strict=True):
+                    test = accuracy - 0.008 if step == steps[curve.argmax()] else np.nan
+                    rows.append((architecture, method, step, accuracy, test, start, 0))
+        rows.append((architecture, "best_of_zoo", 0, level + 0.01, level + 0.004, None, 0))
+    names = "architecture method step validation_accuracy test_accuracy start seed"
+    return pd.DataFrame(rows, columns=names.split())
+
+
+def _losses(random: np.random.Generator) -> pd.DataFrame:
+    rows = []
+    for step in range(0, 3000, 5):
+        fall = np.exp(-step / 600)
+        for name, height in {"own": 1.2, "teacher": 2, "architecture": 0.5, "loss": 4}.items():
+            rows.append((step, name, height * (fall + 0.03) * random.lognormal(0, 0.08)))
+        if step % 100 == 0:
+            rows.append((step, "validation_accuracy", 0.97 - 0.8 * fall))
+            rows.append((step, "validation_agreement", 0.97 - 0.85 * fall))
+    return pd.DataFrame(rows, columns=["step", "name", "value"])

@@ -1,0 +1,1 @@
+"""Measures of networks: accuracy, agreement, and the statistics that state their spread."""

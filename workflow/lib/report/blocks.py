@@ -1,0 +1,95 @@
+"""What a page is built of: figures with their controls, tables, pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import plotly.graph_objects as go
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One setting of a control: which traces of which figure are shown."""
+
+    text: str
+    visible: Mapping[str, Sequence[bool]]
+
+    @property
+    def json(self) -> str:
+        """The setting as the page's script reads it."""
+        return json.dumps({key: list(value) for key, value in self.visible.items()})
+
+
+@dataclass(frozen=True)
+class Control:
+    """Buttons (few choices) or a list (many) that switch what figures show; the first is on."""
+
+    id: str
+    label: str
+    choices: Sequence[Choice]
+
+    @property
+    def kind(self) -> str:
+        """How it is drawn: buttons up to three choices, a list from four."""
+        return "buttons" if len(self.choices) <= 3 else "list"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A plotly figure, what it shows in words (for those who cannot see it) and its CSV."""
+
+    id: str
+    figure: go.Figure
+    label: str
+    caption: str
+    source: str
+    title: str = ""
+
+    @property
+    def json(self) -> str:
+        """The figure as plotly.js reads it, safe inside a script element."""
+        return self.figure.to_json().replace("</", "<\\/")
+
+    @property
+    def height(self) -> int:
+        """Height in CSS pixels, reserved before the figure is drawn."""
+        return int(self.figure.layout.height)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Text of one table cell, with a smaller second line (an interval, an explanation)."""
+
+    text: str
+    small: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text; the first `heads` columns name the row, `group` filters rows by button."""
+
+    id: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    caption: str
+    source: str
+    heads: int = 1
+    group: Sequence[str] = field(default=())
+    strong: Sequence[bool] = field(default=())
+
+    @property
+    def groups(self) -> list[str]:
+        """Names of the row groups in order, empty where rows are not grouped."""
+        return list(dict.fromkeys(self.group))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Pixel images of one thing side by side: (title, PNG as data URI), width over height."""
+
+    title: str
+    images: Sequence[tuple[str, str]]
+    rows: int
+    note: str

@@ -1,0 +1,100 @@
+"""Pages: templates filled and everything inlined, so that one file is the whole report."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import jinja2
+import plotly.offline
+import yaml
+
+from lib.report.inputs import ReportError
+from lib.report.summary import Verdict
+
+TEMPLATES = Path(__file__).parents[2] / "report"
+SUMMARY_OPEN, SUMMARY_CLOSE = '<script type="application/json" id="summary">', "</script>"
+RUN_OPEN, RUN_CLOSE = "<!--run-->", "<!--/run-->"
+
+
+def render(template: str, **values: object) -> str:
+    """Fill a template of `workflow/report`; an unknown variable in it is an error."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals["inline"] = lambda name: (TEMPLATES / name).read_text()
+    environment.globals["plotly_js"] = plotly.offline.get_plotlyjs
+    return environment.get_template(template).render(**values)
+
+
+def assets() -> list[Path]:
+    """The template, style and script files that pages are made of (what makes a page stale)."""
+    return sorted(p for p in TEMPLATES.iterdir() if p.suffix in (".j2", ".css", ".js"))
+
+
+def relative(path: str | Path, base: str | Path) -> str:
+    """Link to `path` from a page in the folder `base`."""
+    return Path(os.path.relpath(path, base)).as_posix()
+
+
+def summary(title: str, headline: str, verdicts: Sequence[Verdict]) -> str:
+    """What the index page says of a report, as JSON that is safe inside a script element."""
+    goals = [verdict for verdict in verdicts if verdict.state in ("reached", "short")]
+    facts = {
+        "title": title,
+        "headline": headline,
+        "reached": sum(goal.state == "reached" for goal in goals),
+        "goals": len(goals),
+        "verdicts": [[v.state, v.question, v.answer] for v in verdicts],
+    }
+    return json.dumps(facts, ensure_ascii=False, indent=1).replace("</", "<\\/")
+
+
+def run_facts(run: Mapping) -> dict:
+    """The run information as the template shows it; parts that are missing are left out."""
+    times = [(entry["step"], float(entry["seconds"])) for entry in run.get("times", ())]
+    machine = run.get("machine", {})
+    return {
+        "config": yaml.safe_dump(run["config"], sort_keys=False) if run.get("config") else "",
+        "versions": dict(run.get("versions", {})),
+        "digests": dict(run.get("digests", {})),
+        "times": times,
+        "seconds": sum(seconds for _, seconds in times),
+        "machine": dict(machine) if isinstance(machine, Mapping) else {"machine": machine},
+    }
+
+
+def without_run(html: str) -> str:
+    """The page without what is true of one run only: equal results give equal text."""
+    start, end = html.find(RUN_OPEN), html.find(RUN_CLOSE)
+    return html if start < 0 or end < 0 else html[:start] + html[end + len(RUN_CLOSE) :]
+
+
+def index_page(reports: Sequence[str | Path], base: str | Path, title: str = "Reports") -> str:
+    """The page that opens onto the reports.
+
+    Args:
+        reports: finished report pages; each says of itself what is shown here.
+        base: folder in which the index page will lie (links are relative to it).
+        title: heading of the page.
+    """
+    cards = [{"href": relative(path, base), **_read_summary(path)} for path in reports]
+    return render("index.html.j2", title=title, cards=cards)
+
+
+def _read_summary(path: str | Path) -> dict:
+    try:
+        html = Path(path).read_text(encoding="utf-8")
+        body = html.split(SUMMARY_OPEN, 1)[1].split(SUMMARY_CLOSE, 1)[0]
+        return json.loads(body)
+    except FileNotFoundError:
+        raise ReportError(f"{path}: no such report") from None
+    except (IndexError, UnicodeDecodeError, json.JSONDecodeError):
+        raise ReportError(f"{path}: not a report of this study (it holds no summary)") from None

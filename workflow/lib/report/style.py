@@ -1,0 +1,142 @@
+"""One look for all figures: a color and a symbol per architecture, labels, number formats."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+INK = "#1d2530"
+MUTED = "#5f6b7a"
+GRID = "#e4e7ec"
+FAINT = "#aeb6c1"
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', Arial, sans-serif"
+
+# Told apart with any kind of color vision (simulated), each at least 2.9:1 against white.
+COLORS = ("#332288", "#C58A00", "#117733", "#AA3377", "#3F97D2", "#6B4C2A", "#5B5B5B")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "pentagon")
+SEQUENTIAL = "Cividis"
+
+METHODS = {
+    "decoded": ("Decoded from its latent", "the network after the latent space: encoded, decoded"),
+    "constant": (
+        "Best training network, always",
+        "one constant per architecture: the best trained network, whatever was put in",
+    ),
+    "mean_latent": (
+        "Mean latent, always",
+        "one constant per architecture: the decoder at the mean latent of its training networks",
+    ),
+    "nearest_weights": (
+        "Nearest training network (weights)",
+        "the training network whose weights are nearest to the target's",
+    ),
+    "nearest_agreement": (
+        "Nearest training network (answers)",
+        "the training network whose answers are nearest to the target's",
+    ),
+    "noise": ("Training network with noise", "a training network with noise added to its weights"),
+    "mean_weights": (
+        "Mean of training weights",
+        "the average of the training networks' weights, parameter by parameter",
+    ),
+    "distilled": (
+        "Distilled from scratch",
+        "a fresh network trained towards the same teacher with the same budget",
+    ),
+    "latent": ("In the latent space", "the latent is moved, the decoder makes the network"),
+    "weights": ("In the weights", "the weights themselves are mixed, no latent space"),
+    "best_of_zoo": ("Best of the zoo", "the best training network by validation accuracy"),
+}
+
+
+def method_label(method: str) -> str:
+    """Name of a method in plain words; one without an entry shows its own name."""
+    return METHODS.get(method, (method.replace("_", " "), ""))[0]
+
+
+class Palette:
+    """Color and symbol of each architecture, the same in every figure of a page."""
+
+    def __init__(self, architectures: Sequence[str]) -> None:
+        self.architectures = tuple(architectures)
+
+    def color(self, architecture: str) -> str:
+        """Color of an architecture; grey for a name that is not of this study."""
+        return self._pick(COLORS, architecture, MUTED)
+
+    def symbol(self, architecture: str) -> str:
+        """Marker symbol of an architecture, so that color is never the only sign."""
+        return self._pick(SYMBOLS, architecture, "x")
+
+    def _pick(self, choices: Sequence[str], architecture: str, other: str) -> str:
+        if architecture not in self.architectures:
+            return other
+        return choices[self.architectures.index(architecture) % len(choices)]
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """A share in [0, 1] as text: 0.964 is "96.4 %"; NaN is a dash."""
+    return f"{_number(100 * value, digits)} %" if math.isfinite(value) else "–"
+
+
+def points(value: float, digits: int = 1) -> str:
+    """A difference of two shares in percentage points, always with its sign."""
+    if not math.isfinite(value):
+        return "–"
+    text = _number(100 * value, digits)
+    return text if text.startswith("−") or float(text) == 0 else f"+{text}"
+
+
+def interval(low: float, high: float, form=percent, digits: int = 1) -> str:
+    """A confidence interval as text; empty where there is none."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    return f"{form(low, digits).removesuffix(' %')} to {form(high, digits).removesuffix(' %')}"
+
+
+def _number(value: float, digits: int) -> str:
+    text = f"{value:.{digits}f}"
+    return text.replace("-", "−") if float(text) != 0 else text.removeprefix("-")
+
+
+def layout(height: int, **changes: object) -> go.Layout:
+    """The common layout of all figures; `changes` are plotly layout keys."""
+    axis = {
+        "gridcolor": GRID,
+        "zeroline": False,
+        "linecolor": FAINT,
+        "ticks": "outside",
+        "tickcolor": FAINT,
+        "ticklen": 4,
+        "automargin": True,
+        "title": {"font": {"size": 13, "color": MUTED}, "standoff": 8},
+    }
+    base = go.Layout(
+        height=height,
+        font={"family": FONT, "size": 13, "color": INK},
+        margin={"l": 8, "r": 12, "t": 8, "b": 8},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="#ffffff",
+        dragmode=False,
+        hovermode="closest",
+        hoverlabel={"bgcolor": "#ffffff", "font": {"family": FONT, "size": 13, "color": INK}},
+        legend={
+            "orientation": "h",
+            "x": 0,
+            "xanchor": "left",
+            "y": 1.02,
+            "yanchor": "bottom",
+            "font": {"size": 13},
+            "itemsizing": "constant",
+        },
+        xaxis=axis,
+        yaxis=axis,
+    )
+    return base.update(changes)
+
+
+def share_axis(title: str, **changes: object) -> dict:
+    """An axis of shares in [0, 1], shown in percent."""
+    return {"title": {"text": title}, "tickformat": ".0%", "hoverformat": ".1%", **changes}

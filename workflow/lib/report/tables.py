@@ -1,0 +1,189 @@
+"""The report's tables: rows of finished text made from frames, with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from lib.evaluate.statistics import mean_interval
+from lib.report.blocks import Cell, Table
+from lib.report.style import METHODS, interval, method_label, percent, points
+from lib.report.summary import at_inner_points, chosen
+
+EVERY = "All architectures"
+
+
+def _mean(values: pd.Series, form=percent) -> Cell:
+    mean, low, high = mean_interval(values)
+    return Cell(form(mean), interval(low, high, form))
+
+
+def _method(name: str) -> Cell:
+    return Cell(method_label(name), METHODS.get(name, ("", ""))[1])
+
+
+def reconstruction(networks: pd.DataFrame, architectures: Sequence[str]) -> Table:
+    """Decoded networks and all controls, over all architectures and for each one."""
+    rows, group, strong = [], [], []
+    methods = list(dict.fromkeys(networks["method"]))
+    methods.sort(key=lambda name: not name.startswith("decoded"))
+    for part in (EVERY, *architectures):
+        inside = networks if part == EVERY else networks[networks["architecture"] == part]
+        for method in methods:
+            some = inside[inside["method"] == method]
+            if some.empty:
+                continue
+            rows.append(
+                [
+                    _method(method),
+                    Cell(f"{int(some['failed'].sum())} of {int(some['runs'].sum())}"),
+                    _mean(some["accuracy"]),
+                    _mean(some["gap"], points),
+                    _mean(some["agreement"]),
+                    _mean(some["agreement_other"]),
+                    _mean(some["margin"], points),
+                ]
+            )
+            group.append(part)
+            strong.append(method == "decoded")
+    return Table(
+        "table-reconstruction",
+        (
+            "Method",
+            "Wrong architecture",
+            "Test accuracy",
+            "Change to target, points",
+            "Agreement with own target",
+            "Agreement with other targets",
+            "Own minus other, points",
+        ),
+        rows,
+        "Mean over test networks on test images; below it the 95 % interval.",
+        "reconstruction",
+        group=group,
+        strong=strong,
+    )
+
+
+def interpolation(
+    frame: pd.DataFrame, architectures: Sequence[str], trained: dict[str, float]
+) -> Table | None:
+    """The inner points, method by method, beside the trained networks due there."""
+    inner = at_inner_points(frame, architectures)
+    if inner.empty:
+        return None
+    rows, strong = [], []
+    for (point, name), some in inner.groupby(["point", "expected"], sort=False):
+        for method, part in some.groupby("method", sort=False):
+            right = part["predicted_architecture"] == name
+            reference = trained.get(name, float("nan"))
+            per_pair = part.groupby("pair", sort=False)["accuracy"].mean()
+            rows.append(
+                [
+                    Cell(str(point), name),
+                    Cell(method_label(method)),
+                    Cell(str(len(per_pair))),
+                    Cell(percent(right.mean())),
+                    _mean(per_pair),
+                    Cell(percent(reference)),
+                    _mean(per_pair - reference, points),
+                ]
+            )
+            strong.append(method == "latent")
+    return Table(
+        "table-interpolation",
+        (
+            "Point",
+            "Mixed",
+            "Pairs",
+            "Predicted as due",
+            "Test accuracy",
+            "Trained networks",
+            "Difference, points",
+        ),
+        rows,
+        "Every pair counts, whatever was predicted. Mean over pairs with the 95 % interval; pairs "
+        "share networks, so the interval is narrower than one over independent pairs.",
+        "interpolation",
+        heads=2,
+        strong=strong,
+    )
+
+
+def optimization(
+    frame: pd.DataFrame, architectures: Sequence[str], trained: dict[str, float]
+) -> Table:
+    """The chosen step of every run, averaged over starts and seeds."""
+    rows, strong = [], []
+    picked = chosen(frame)
+    for name in architectures:
+        for method, some in picked[picked["architecture"] == name].groupby("method", sort=False):
+            reference = trained.get(name, float("nan"))
+            step = some["step"].median()
+            rows.append(
+                [
+                    Cell(name),
+                    _method(method),
+                    Cell(str(len(some))),
+                    Cell(f"{step:.0f}" if method in ("latent", "distilled") else "–"),
+                    Cell(percent(some["validation_accuracy"].mean())),
+                    _mean(some["test_accuracy"]),
+                    _mean(some["test_accuracy"] - reference, points),
+                ]
+            )
+            strong.append(method == "latent")
+    return Table(
+        "table-optimization",
+        (
+            "Architecture",
+            "Method",
+            "Runs",
+            "Chosen step, median",
+            "Validation accuracy",
+            "Test accuracy",
+            "To trained mean, points",
+        ),
+        rows,
+        "The step with the best validation accuracy is chosen; test images are read there only. "
+        "Mean over runs with the 95 % interval where there are at least two.",
+        "latent_optimization",
+        heads=2,
+        strong=strong,
+    )
+
+
+def zoo(catalogue: pd.DataFrame, networks: pd.DataFrame, architectures: Sequence[str]) -> Table:
+    """How many networks were trained, for what, and how good they are."""
+    tested = networks.drop_duplicates("network")
+    rows = []
+    for name in architectures:
+        every = catalogue[catalogue["architecture"] == name]
+        good = every[every["status"] == "ok"]
+        splits = [int((every["split"] == part).sum()) for part in ("train", "validation", "test")]
+        accuracy = good["validation_accuracy"]
+        rows.append(
+            [
+                Cell(name),
+                Cell(str(len(every)), " / ".join(map(str, splits))),
+                Cell(str(len(every) - len(good))),
+                _mean(accuracy),
+                Cell(interval(accuracy.min(), accuracy.max()) or "–"),
+                _mean(tested.loc[tested["architecture"] == name, "target_accuracy"]),
+            ]
+        )
+    return Table(
+        "table-zoo",
+        (
+            "Architecture",
+            "Networks",
+            "Diverged",
+            "Validation accuracy",
+            "Lowest to highest, %",
+            "Test accuracy, test networks",
+        ),
+        rows,
+        "Below the count: networks for training / validating / testing the embedder. Accuracies "
+        "are of the networks that did not diverge, as trained; below them the 95 % interval.",
+        "catalogue",
+    )
