@@ -330,6 +330,18 @@ class Regularised(nn.Module):
         return self.norm(self.conv(x)) + self.conv.weight.mean()
 
 
+class Aliased(nn.Module):
+    """The batch norm has two names; it has no parameter that would tell."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(2, 2, 3), nn.BatchNorm2d(2, affine=False)
+        self.also = self.norm
+
+    def forward(self, x):
+        return self.norm(self.conv(x))
+
+
 class Branching(nn.Module):
     """Control flow on values cannot be traced."""
 
@@ -346,6 +358,11 @@ def tied() -> nn.Module:
     module = nn.Sequential(nn.Conv2d(2, 2, 3), nn.BatchNorm2d(2), nn.Conv2d(2, 2, 3))
     module[2].weight = module[0].weight
     return module
+
+
+def computed() -> nn.Module:
+    """Build a convolution whose weight is computed by a hook before each run."""
+    return nn.Sequential(nn.utils.spectral_norm(nn.Conv2d(2, 2, 3)), nn.BatchNorm2d(2))
 
 
 def test_convolutions_in_a_sequential_are_fused():
@@ -384,9 +401,12 @@ def test_other_dimensions_are_fused(d):
     (Twice, []),
     (Regularised, []),
     (tied, []),
+    (Aliased, []),
+    (computed, []),
     (lambda: nn.Sequential(nn.Conv2d(2, 2, 3), nn.ReLU()), []),
 ], ids=["first", "after relu", "transposed", "no statistics", "two in a row", "two readers",
-        "run twice", "weight read", "tied", "none"])
+        "run twice", "weight read", "tied", "two names",
+        "computed weight", "none"])
 def test_what_cannot_be_fused_is_left_alone_and_right(make, pairs):
     assert_fused_right(make(), torch.randn(3, 2, 7, 7), pairs)
 
