@@ -1,0 +1,1 @@
+"""Data sets as tensors, and the archives and downloads they come from."""

@@ -1,0 +1,176 @@
+"""Read a folder, a tar or a zip archive as one stream of files, without extracting anything."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import os
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, NamedTuple
+
+from lib.errors import InputError
+
+CHUNK = 1 << 20
+BLOCK = 512  # bytes of a tar block
+LARGEST = 256 << 20  # bytes; no single image or batch of images is larger
+OPENERS = {b"\x1f\x8b": gzip.open, b"\xfd7zXZ\0": lzma.open, b"BZh": bz2.open}
+DAMAGE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
+
+
+class DataError(InputError):
+    """A data set, its archive or its download is missing, damaged or not what was expected."""
+
+
+class Entry(NamedTuple):
+    """One file or folder inside; `read` must be called before the next entry is asked for."""
+
+    name: str
+    is_folder: bool
+    read: Callable[[], bytes]
+
+
+def entries(path: str | Path) -> Iterator[Entry]:
+    """Files and folders inside `path` in one pass, names relative and with forward slashes.
+
+    Hidden files and the extra entries of macOS are left out. Nothing is written to disk. Archives
+    are recognised by their content, and an archive that is read to its end is known to be whole.
+
+    Raises:
+        DataError: no such path, a damaged or truncated archive, a name that points outside of it,
+            a link or device inside it, or a single file of more than 256 MiB.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder")
+    with _damage(path):
+        if path.is_dir():
+            found = _folder(path)
+        else:
+            found = _zip(path) if zipfile.is_zipfile(path) else _tar(path)
+        for entry in found:
+            if not _is_extra(_checked(entry.name, path)):
+                yield entry
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except InputError:
+        raise
+    except DAMAGE as error:
+        raise DataError(
+            f"{path} is damaged, truncated or not an archive (.tar, .tar.gz, .tar.xz, "
+            f".tar.bz2, .zip): {error}"
+        ) from None
+
+
+def _folder(root: Path) -> Iterator[Entry]:
+    for parent, folders, files in os.walk(root, onerror=_fail):
+        folders.sort()
+        for name in folders:
+            yield _entry(root, (Path(parent) / name).relative_to(root).as_posix(), True, 0, None)
+        for name in sorted(files):
+            file = Path(parent) / name
+            yield _entry(root, file.relative_to(root).as_posix(), False, 0, file.read_bytes)
+
+
+def _zip(path: Path) -> Iterator[Entry]:
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            yield _entry(
+                path,
+                info.filename,
+                info.is_dir(),
+                info.file_size,
+                lambda info=info: archive.read(info),
+            )
+
+
+def _tar(path: Path) -> Iterator[Entry]:
+    with ExitStack() as stack:
+        raw = stack.enter_context(open(path, "rb"))
+        magic = raw.read(6)
+        raw.seek(0)
+        opener = next((OPENERS[m] for m in OPENERS if magic.startswith(m)), None)
+        stream = _Watched(stack.enter_context(opener(raw)) if opener else raw)
+        tar = stack.enter_context(tarfile.open(fileobj=stream, mode="r|", bufsize=CHUNK))
+        for member in tar:
+            if not (member.isfile() or member.isdir()):
+                raise DataError(
+                    f"{path}: {member.name} is a link or a device, expected only files and folders"
+                )
+            yield _entry(
+                path,
+                member.name,
+                member.isdir(),
+                member.size,
+                lambda member=member: tar.extractfile(member).read(),
+            )
+            tar.members.clear()
+        while stream.read(CHUNK):
+            pass
+        # tarfile takes a damaged header or a cut between two files for the end of the archive.
+        if stream.content_end > tar.offset or stream.length < tar.offset + BLOCK:
+            raise DataError(
+                f"{path} is damaged or truncated: it breaks off after {tar.offset} "
+                "bytes of unpacked data"
+            )
+
+
+class _Watched:
+    """A stream that knows how much was read and where its last non-zero byte was."""
+
+    def __init__(self, stream: BinaryIO):
+        self.stream = stream
+        self.length = self.content_end = 0
+
+    def read(self, size: int) -> bytes:
+        data = self.stream.read(size)
+        content = data.rstrip(b"\0")
+        if content:
+            self.content_end = self.length + len(content)
+        self.length += len(data)
+        return data
+
+
+def _entry(path: Path, name: str, is_folder: bool, size: int, read) -> Entry:
+    def guarded() -> bytes:
+        if size > LARGEST:
+            raise DataError(f"{path}: {name} has {size} bytes, more than {LARGEST} are not read")
+        with _damage(path):
+            return read()
+
+    return Entry(name, is_folder, guarded)
+
+
+def _checked(name: str, path: Path) -> PurePosixPath:
+    slashed = PurePosixPath(name.replace("\\", "/"))
+    if slashed.is_absolute() or ".." in slashed.parts or name[1:2] == ":":
+        raise DataError(
+            f"{path}: the name {name!r} points outside of the archive; the archive is refused"
+        )
+    return slashed
+
+
+def _is_extra(name: PurePosixPath) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.parts)
+
+
+def _fail(error: OSError) -> None:
+    raise error

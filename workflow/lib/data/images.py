@@ -1,0 +1,210 @@
+"""Images prepared once (three HDF5 files of raw pixels) and loaded as normalised tensors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlparse
+
+import h5py
+import numpy as np
+import torch
+
+from lib.config import Images
+from lib.data.archive import DataError
+from lib.data.download import fetch
+from lib.data.sources import SOURCES, Raw
+from lib.repro import atomic, digest_arrays, file_sha256
+
+TYPE, VERSION = "netspace-images", 1
+SPLITS = ("train", "validation", "test")
+ATTRIBUTES = ("name", "split", "classes", "mean", "std", "pixel_max", "digest")
+DTYPES = {"pixels": np.dtype(np.uint8), "labels": np.dtype(np.int64)}
+
+
+class ImagesError(DataError):
+    """Images, their source or a prepared file are not what was expected."""
+
+
+@dataclass(frozen=True)
+class ImageSplit:
+    """One split, ready for a network.
+
+    x: float32 [n, C, H, W], normalised; y: int64 [n]; digest: SHA-256 of pixels and labels.
+    """
+
+    x: torch.Tensor
+    y: torch.Tensor
+    classes: tuple[str, ...]
+    name: str
+    digest: str
+
+
+def prepare(cfg: Images, seed: int, out: Mapping[str, str | Path]) -> None:
+    """Read the images of a source, split them and write the files `out[split]`.
+
+    Fixed seed and configuration give the same bytes. A download is kept beside the output.
+
+    Raises:
+        DataError: whatever is wrong with the source, naming the file; nothing is written then.
+    """
+    if cfg.source not in SOURCES:
+        raise ImagesError(f"unknown image source {cfg.source!r}, known are {', '.join(SOURCES)}")
+    path = None if cfg.source == "digits" else _obtain(cfg, Path(out["train"]).parent)
+    raw = SOURCES[cfg.source](cfg, path, seed)
+    for split in SPLITS:
+        _check_split(raw, split, cfg)
+    for split in SPLITS:
+        with atomic(out[split]) as temporary:
+            _write(temporary, raw, split, cfg)
+
+
+def load_split(path: str | Path, device: str = "cpu") -> ImageSplit:
+    """A prepared split as tensors on `device`: x = (pixels / pixel_max - mean) / std.
+
+    Raises:
+        ImagesError: not a prepared file, one of another version, or a damaged one.
+    """
+    pixels, labels, attributes = _read(Path(path))
+    shape = (1, pixels.shape[1], 1, 1)
+    mean, std = (
+        torch.tensor(attributes[name], dtype=torch.float32, device=device).reshape(shape)
+        for name in ("mean", "std")
+    )
+    x = torch.from_numpy(pixels).to(device).to(torch.float32)
+    x = x.div_(float(attributes["pixel_max"])).sub_(mean).div_(std)
+    return ImageSplit(
+        x,
+        torch.from_numpy(labels).to(device),
+        tuple(attributes["classes"]),
+        attributes["name"],
+        attributes["digest"],
+    )
+
+
+def _obtain(cfg: Images, folder: Path) -> Path:
+    if cfg.path is not None and (Path(cfg.path).exists() or not cfg.url):
+        path = Path(cfg.path)
+        if not path.exists():
+            raise ImagesError(f"images.path: {path}: no such file or folder")
+        if cfg.sha256 and (path.is_dir() or file_sha256(path) != cfg.sha256):
+            found = "is a folder" if path.is_dir() else f"has SHA-256 {file_sha256(path)}"
+            raise ImagesError(
+                f"images.path: {path} {found}, expected a file of SHA-256 {cfg.sha256}"
+            )
+        return path
+    if not (cfg.url and cfg.sha256):
+        raise ImagesError(f"image source {cfg.source} needs a path, or a url with its sha256")
+    name = PurePosixPath(urlparse(cfg.url).path).name or "download"
+    return fetch(cfg.url, cfg.sha256, cfg.path or folder / name)
+
+
+def _check_split(raw: Raw, split: str, cfg: Images) -> None:
+    pixels, labels = raw.splits[split]
+    expected = (cfg.channels, cfg.size, cfg.size)
+    if pixels.shape[1:] != expected:
+        raise ImagesError(
+            f"images of {raw.name} have shape {pixels.shape[1:]} (channels, height, "
+            f"width), the configuration asks for {expected}"
+        )
+    for name in ("mean", "std"):
+        if len(getattr(cfg, name)) != cfg.channels:
+            raise ImagesError(
+                f"images.{name} has {len(getattr(cfg, name))} values, expected one "
+                f"per channel ({cfg.channels})"
+            )
+    for label, count in enumerate(np.bincount(labels, minlength=len(raw.classes))):
+        if count == 0:
+            raise ImagesError(
+                f"class {raw.classes[label]} of {raw.name} has no image in the {split} split"
+            )
+
+
+def _write(path: Path, raw: Raw, split: str, cfg: Images) -> None:
+    pixels, labels = raw.splits[split]
+    arrays = {"pixels": np.ascontiguousarray(pixels), "labels": np.ascontiguousarray(labels)}
+    with h5py.File(path, "w") as file:
+        for name, array in arrays.items():
+            file.create_dataset(name, data=array)
+        file.attrs.update(
+            type=TYPE,
+            version=VERSION,
+            name=raw.name,
+            split=split,
+            classes=json.dumps(raw.classes),
+            mean=np.asarray(cfg.mean, np.float64),
+            std=np.asarray(cfg.std, np.float64),
+            pixel_max=raw.pixel_max,
+            digest=digest_arrays(arrays),
+        )
+
+
+def _read(path: Path) -> tuple[np.ndarray, np.ndarray, dict]:
+    """Pixels, labels and attributes of a prepared file, all of them checked."""
+    if not path.is_file():
+        raise ImagesError(f"{path}: no such file; prepare the images first")
+    try:
+        with h5py.File(path, "r") as file:
+            kind = file.attrs.get("type"), file.attrs.get("version")
+            if kind != (TYPE, VERSION):
+                raise ImagesError(
+                    f"{path} is of type and version {kind}, expected {(TYPE, VERSION)}"
+                )
+            missing = [name for name in ATTRIBUTES if name not in file.attrs]
+            if missing:
+                raise ImagesError(f"{path}: attribute {missing[0]} is missing")
+            attributes = {name: file.attrs[name] for name in ATTRIBUTES}
+            arrays = {name: _dataset(file, name, path) for name in DTYPES}
+        attributes["classes"] = json.loads(attributes["classes"])
+    except ImagesError:
+        raise
+    except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
+        raise ImagesError(f"{path} is damaged or not a file of prepared images: {error}") from None
+    _check_content(path, arrays["pixels"], arrays["labels"], attributes)
+    if digest_arrays(arrays) != attributes["digest"]:
+        raise ImagesError(
+            f"{path} is damaged: pixels and labels do not match the digest; remove "
+            "it and prepare the images again"
+        )
+    return arrays["pixels"], arrays["labels"], attributes
+
+
+def _dataset(file: h5py.File, name: str, path: Path) -> np.ndarray:
+    link = file.get(name, getlink=True)
+    dataset = file[name] if isinstance(link, h5py.HardLink) else None
+    if not isinstance(dataset, h5py.Dataset) or dataset.external or dataset.is_virtual:
+        raise ImagesError(f"{path}: dataset {name} is missing")
+    if dataset.dtype != DTYPES[name]:
+        raise ImagesError(f"{path}: dataset {name} is {dataset.dtype}, expected {DTYPES[name]}")
+    if dataset.nbytes > path.stat().st_size:
+        raise ImagesError(f"{path}: dataset {name} claims more bytes than the file has")
+    return dataset[()]
+
+
+def _check_content(path: Path, pixels: np.ndarray, labels: np.ndarray, attributes: dict) -> None:
+    if pixels.ndim != 4 or labels.shape != pixels.shape[:1] or not len(pixels):
+        raise ImagesError(
+            f"{path}: pixels {pixels.shape} and labels {labels.shape}, expected "
+            "[n, C, H, W] and [n]"
+        )
+    classes = attributes["classes"]
+    outside = np.flatnonzero((labels < 0) | (labels >= len(classes)))
+    if len(outside):
+        raise ImagesError(
+            f"{path}: label {labels[outside[0]]} of image {outside[0]} is out of "
+            f"range, expected 0 to {len(classes) - 1}"
+        )
+    mean, std = np.asarray(attributes["mean"]), np.asarray(attributes["std"])
+    if not (
+        mean.shape == std.shape == pixels.shape[1:2]
+        and np.isfinite(mean).all()
+        and np.isfinite(std).all()
+        and (std > 0).all()
+        and attributes["pixel_max"] > 0
+    ):
+        raise ImagesError(
+            f"{path}: mean, std and pixel_max must be one finite number per channel, "
+            "std and pixel_max above 0"
+        )

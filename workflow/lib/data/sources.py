@@ -1,0 +1,145 @@
+"""Where images come from: each source gives the same kind of raw, split images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from lib.config import Images
+from lib.data.archive import DataError
+from lib.repro import generator
+
+Split = tuple[np.ndarray, np.ndarray]
+
+
+class Raw(NamedTuple):
+    """Pixels uint8 [n, C, H, W] and labels int64 [n] of each split, before normalisation."""
+
+    name: str
+    classes: tuple[str, ...]
+    pixel_max: int
+    splits: dict[str, Split]
+
+
+def digits(cfg: Images, path: Path | None, seed: int) -> Raw:
+    """scikit-learn's handwritten digits: 1,797 grey 8x8 images of values 0 to 16."""
+    from sklearn.datasets import load_digits
+
+    bundle = load_digits()
+    pixels = bundle.images.astype(np.uint8)[:, None]
+    labels = bundle.target.astype(np.int64)
+    rows = _three_ways(labels, cfg, "digits", seed)
+    splits = {split: (pixels[rows[split]], labels[rows[split]]) for split in rows}
+    return Raw("digits", tuple(map(str, bundle.target_names)), 16, _limited(splits, cfg))
+
+
+def cifar10(cfg: Images, path: Path, seed: int) -> Raw:
+    """CIFAR-10 as published: the last `validation` share of the training images validates.
+
+    With the default share of 0.2 these are the paper's 40,000 / 10,000 / 10,000 images.
+    """
+    from lib.data.cifar import read_cifar10
+
+    (pixels, labels), test, classes = read_cifar10(path)
+    first = len(labels) - round(cfg.validation * len(labels))
+    splits = {
+        "train": (pixels[:first], labels[:first]),
+        "validation": (pixels[first:], labels[first:]),
+        "test": test,
+    }
+    return Raw("cifar10", classes, 255, _limited(splits, cfg))
+
+
+def folder(cfg: Images, path: Path, seed: int) -> Raw:
+    """Images by class, classes in alphabetical order (see `lib.data.folder.read_tree`).
+
+    With folders train and test, the last `validation` share of each class by name validates;
+    without, each class is split at random. The images of a split alternate between the classes.
+    """
+    from lib.data.folder import decode_all, read_tree
+
+    classes, found = read_tree(path, cfg.channels, cfg.size)
+    pictures = {split: list(chain(*found[split])) for split in found}
+    labels = {
+        split: np.repeat(np.arange(len(classes)), list(map(len, found[split]))) for split in found
+    }
+    if "all" in found:
+        origin = dict.fromkeys(("train", "validation", "test"), "all")
+        rows = _three_ways(labels["all"], cfg, path, seed)
+    else:
+        origin = {"train": "train", "validation": "train", "test": "test"}
+        rows = dict(
+            zip(
+                ("train", "validation"),
+                _parted(labels["train"], cfg.validation, path, None),
+                strict=True,
+            )
+        )
+        rows["test"] = np.arange(len(labels["test"]))
+    splits = {}
+    for split, source in origin.items():
+        chosen = _alternating(labels[source], rows[split], cfg.limit_per_class)
+        pixels = decode_all((pictures[source][row] for row in chosen), cfg.channels, cfg.size, path)
+        splits[split] = pixels, labels[source][chosen]
+    return Raw(path.name.split(".")[0], classes, 255, splits)
+
+
+SOURCES: dict[str, Callable[..., Raw]] = {"digits": digits, "cifar10": cifar10, "folder": folder}
+
+
+def _three_ways(labels: np.ndarray, cfg: Images, where, seed: int) -> dict[str, np.ndarray]:
+    """Rows of the three splits, at random within each class."""
+    rest, test = _parted(labels, cfg.test, where, generator("images", "test", seed))
+    train, validation = _parted(
+        labels[rest], cfg.validation, where, generator("images", "validation", seed)
+    )
+    return {"train": rest[train], "validation": rest[validation], "test": test}
+
+
+def _parted(
+    labels: np.ndarray, share: float, where, random: torch.Generator | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows kept and rows taken: `share` of each class, by chance or (without one) the last ones."""
+    taken = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        if random is not None:
+            rows = rows[torch.randperm(len(rows), generator=random).numpy()]
+        count = max(1, round(share * len(rows)))
+        if count >= len(rows):
+            raise DataError(
+                f"{where}: class number {label} has too few images to be split into "
+                "train, validation and test"
+            )
+        taken[rows[-count:]] = True
+    return np.flatnonzero(~taken), np.flatnonzero(taken)
+
+
+def _ranks(labels: np.ndarray) -> np.ndarray:
+    """For each row, how many rows of the same label come before it."""
+    ranks = np.empty(len(labels), np.int64)
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        ranks[rows] = np.arange(len(rows))
+    return ranks
+
+
+def _limited(splits: dict[str, Split], cfg: Images) -> dict[str, Split]:
+    if cfg.limit_per_class is None:
+        return splits
+    kept = {split: _ranks(labels) < cfg.limit_per_class for split, (_, labels) in splits.items()}
+    return {
+        split: (pixels[kept[split]], labels[kept[split]])
+        for split, (pixels, labels) in splits.items()
+    }
+
+
+def _alternating(labels: np.ndarray, rows: np.ndarray, limit: int | None) -> np.ndarray:
+    ranks = _ranks(labels[rows])
+    order = np.lexsort((labels[rows], ranks))
+    return rows[order[: np.count_nonzero(ranks < (limit or len(ranks)))]]
