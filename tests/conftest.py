@@ -1,0 +1,33 @@
+"""In continuous integration a skip is a failure, unless the machine could not have run it."""
+
+import os
+
+import pytest
+
+EXCUSE = "not on this machine:"
+
+
+def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if not report.skipped or hasattr(report, "wasxfail") or not os.environ.get("CI"):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    reason = reason.removeprefix("Skipped: ")
+    if not reason.startswith(EXCUSE):
+        report.outcome = "failed"
+        report.longrepr = f"Skipped in CI, and the reason does not begin with '{EXCUSE}' ({reason})"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Turn an inexcusable skip of a test into a failure."""
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    """Turn an inexcusable skip of a whole module into a failure."""
+    report = yield
+    _refuse_skip(report)
+    return report
