@@ -20,9 +20,12 @@
   }
 
   const show = (element) => {
-    const settings = JSON.parse(element.dataset.visible);
-    for (const [id, visible] of Object.entries(settings)) {
-      Plotly.restyle(id, { visible });
+    const { visible, ranges } = JSON.parse(element.dataset.setting);
+    for (const id of new Set([...Object.keys(visible), ...Object.keys(ranges)])) {
+      const layout = Object.fromEntries(
+        Object.entries(ranges[id] ?? {}).map(([axis, ends]) => [`${axis}.range`, ends]),
+      );
+      Plotly.update(id, id in visible ? { visible: visible[id] } : {}, layout);
     }
   };
 

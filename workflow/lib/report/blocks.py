@@ -11,15 +11,16 @@ import plotly.graph_objects as go
 
 @dataclass(frozen=True)
 class Choice:
-    """One setting of a control: which traces of which figure are shown."""
+    """One setting of a control: by figure, which traces are shown and which axis ranges hold."""
 
     text: str
-    visible: Mapping[str, Sequence[bool]]
+    visible: Mapping[str, Sequence[bool]] = field(default_factory=dict)
+    ranges: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
 
     @property
     def json(self) -> str:
         """The setting as the page's script reads it."""
-        return json.dumps({key: list(value) for key, value in self.visible.items()})
+        return json.dumps({"visible": self.visible, "ranges": self.ranges})
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,7 @@ class MultiarchData:
             if column not in optimization:
                 optimization[column] = default
         optimization["start"] = optimization["start"].fillna("").astype(str)
+        optimization["seed"] = optimization["seed"].fillna(0)
         return cls(
             catalogue=read_table(files.catalogue, "catalogue"),
             latent_map=read_table(files.latent_map, "latent_map"),

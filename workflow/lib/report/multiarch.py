@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lib.report import summary, tables
-from lib.report.figures import networks, paths
+from lib.report.figures import interpolation, networks, strips, training
 from lib.report.inputs import MultiarchData, MultiarchFiles
 from lib.report.page import relative, render, run_facts
 from lib.report.page import summary as page_summary
@@ -47,9 +47,12 @@ def multiarch_report(
     headline = _headline(per_network)
     latent_map, map_control = networks.latent_map(data.latent_map, palette)
     accuracy, agreement, method_control = networks.scatter_networks(per_network, palette)
-    followed = len(summary.curves(data.interpolation)) > 0
+    followed = len(summary.curves(data.interpolation, architectures)) > 0
     pair, pair_control = (
-        paths.interpolation_pairs(data.interpolation, palette) if followed else (None, None)
+        interpolation.pairs(data.interpolation, palette) if followed else (None, None)
+    )
+    optimization, optimization_control = training.optimization(
+        data.latent_optimization, palette, trained
     )
     return render(
         "multiarch.html.j2",
@@ -70,28 +73,30 @@ def multiarch_report(
         },
         loss_links={seed: relative(path, base) for seed, path in files.losses.items()},
         answer=[
-            networks.answer_accuracy(per_network, palette),
-            networks.answer_agreement(per_network, palette),
+            strips.answer_accuracy(per_network, palette),
+            strips.answer_agreement(per_network, palette),
         ],
         latent_map=latent_map,
         map_control=map_control,
         scatter=[accuracy, agreement],
         method_control=method_control,
         reconstruction_table=tables.reconstruction(per_network, architectures),
+        glossary=tables.glossary(data.reconstruction, data.interpolation, data.latent_optimization),
         interpolation=[
-            paths.interpolation_mean(data.interpolation, palette, trained),
-            paths.interpolation_share(data.interpolation, palette),
+            interpolation.mean(data.interpolation, palette, trained),
+            interpolation.share(data.interpolation, palette),
         ]
         if followed
         else [],
         pair=pair,
         pair_control=pair_control,
         interpolation_table=tables.interpolation(data.interpolation, architectures, trained),
-        optimization=paths.optimization(data.latent_optimization, palette, trained),
+        optimization=optimization,
+        optimization_control=optimization_control,
         optimization_table=tables.optimization(data.latent_optimization, architectures, trained),
         pictures=pictures(data.preps, architectures),
-        losses=paths.losses(data.losses) if data.losses else [],
-        zoo=networks.zoo(data.catalogue, palette),
+        losses=training.losses(data.losses) if data.losses else [],
+        zoo=strips.zoo(data.catalogue, palette),
         zoo_table=tables.zoo(data.catalogue, per_network, architectures),
         facts=run_facts(run),
     )

@@ -41,7 +41,7 @@ def _picture(prep: Prep) -> Picture:
         f"{prep.architecture}: {prep.network}" if prep.network else prep.architecture,
         [(title, png(colors(narrow(values), scale))) for title, values in parts],
         height,
-        f"{height} x {width} values; color runs from −{scale:.2g} to +{scale:.2g}",
+        f"{height} x {width} values; colour runs from −{scale:.2g} to +{scale:.2g}",
     )
 
 

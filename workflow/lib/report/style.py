@@ -15,8 +15,10 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', Arial, sans
 
 # Told apart with any kind of color vision (simulated), each at least 2.9:1 against white.
 COLORS = ("#332288", "#C58A00", "#117733", "#AA3377", "#3F97D2", "#6B4C2A", "#5B5B5B")
+TERM_COLORS = ("#1d2530", "#3F97D2", "#B3541E", "#5C7F1B", "#8A6BBE", "#8c95a1", "#C23B5A")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "pentagon")
 SEQUENTIAL = "Cividis"
+PERCENT = "\u00a0%"
 
 METHODS = {
     "decoded": ("Decoded from its latent", "the network after the latent space: encoded, decoded"),
@@ -49,11 +51,28 @@ METHODS = {
     "weights": ("In the weights", "the weights themselves are mixed, no latent space"),
     "best_of_zoo": ("Best of the zoo", "the best training network by validation accuracy"),
 }
+LINES = {
+    "latent": {"color": INK, "width": 2.5},
+    "weights": {"color": MUTED, "width": 2, "dash": "dash"},
+    "constant": {"color": MUTED, "width": 1.5, "dash": "dot"},
+    "distilled": {"color": MUTED, "width": 1.8, "dash": "8px,4px"},
+    "best_of_zoo": {"color": MUTED, "width": 1.5, "dash": "dashdot"},
+}
 
 
 def method_label(method: str) -> str:
     """Name of a method in plain words; one without an entry shows its own name."""
     return METHODS.get(method, (method.replace("_", " "), ""))[0]
+
+
+def short_label(method: str) -> str:
+    """Name of a method for a legend."""
+    return method.replace("_", " ")
+
+
+def line(method: str) -> dict:
+    """Line of a method in plotly's words, the same in every figure."""
+    return LINES.get(method, {"color": MUTED, "width": 1.5, "dash": "2px,2px,6px,2px"})
 
 
 class Palette:
@@ -77,8 +96,8 @@ class Palette:
 
 
 def percent(value: float, digits: int = 1) -> str:
-    """A share in [0, 1] as text: 0.964 is "96.4 %"; NaN is a dash."""
-    return f"{_number(100 * value, digits)} %" if math.isfinite(value) else "–"
+    """A share in [0, 1] as text: 0.964 is "96.4 %" (unbroken); NaN is a dash."""
+    return f"{_number(100 * value, digits)}{PERCENT}" if math.isfinite(value) else "–"
 
 
 def points(value: float, digits: int = 1) -> str:
@@ -93,7 +112,9 @@ def interval(low: float, high: float, form=percent, digits: int = 1) -> str:
     """A confidence interval as text; empty where there is none."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return ""
-    return f"{form(low, digits).removesuffix(' %')} to {form(high, digits).removesuffix(' %')}"
+    return (
+        f"{form(low, digits).removesuffix(PERCENT)} to {form(high, digits).removesuffix(PERCENT)}"
+    )
 
 
 def _number(value: float, digits: int) -> str:
@@ -115,8 +136,9 @@ def layout(height: int, **changes: object) -> go.Layout:
     }
     base = go.Layout(
         height=height,
+        template=go.layout.Template(),
         font={"family": FONT, "size": 13, "color": INK},
-        margin={"l": 8, "r": 12, "t": 8, "b": 8},
+        margin={"l": 8, "r": 16, "t": 8, "b": 8},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="#ffffff",
         dragmode=False,
@@ -139,4 +161,4 @@ def layout(height: int, **changes: object) -> go.Layout:
 
 def share_axis(title: str, **changes: object) -> dict:
     """An axis of shares in [0, 1], shown in percent."""
-    return {"title": {"text": title}, "tickformat": ".0%", "hoverformat": ".1%", **changes}
+    return {"title": {"text": title}, "tickformat": ".1~%", "hoverformat": ".1%", **changes}

@@ -57,7 +57,7 @@ def per_network(reconstruction: pd.DataFrame) -> pd.DataFrame:
 def trained_accuracy(networks: pd.DataFrame) -> dict[str, float]:
     """Mean test accuracy of the trained test networks of each architecture."""
     targets = networks.drop_duplicates("network")
-    return targets.groupby("architecture")["target_accuracy"].mean().to_dict()
+    return targets.groupby("architecture", sort=False)["target_accuracy"].mean().to_dict()
 
 
 def inner_points(architectures: Sequence[str]) -> list[tuple[float, str]]:
@@ -78,10 +78,11 @@ def at_inner_points(interpolation: pd.DataFrame, architectures: Sequence[str]) -
     return pd.concat(parts, ignore_index=True)
 
 
-def curves(interpolation: pd.DataFrame) -> pd.DataFrame:
+def curves(interpolation: pd.DataFrame, architectures: Sequence[str]) -> pd.DataFrame:
     """Only the pairs followed along the whole way, not those seen at the inner points alone."""
     counts = interpolation.groupby(["pair", "method"])["gamma"].nunique()
-    whole = {pair for (pair, _), count in counts.items() if count > 4}
+    inner = len(inner_points(architectures))
+    whole = {pair for (pair, _), count in counts.items() if count > inner}
     return interpolation[interpolation["pair"].isin(whole)]
 
 
@@ -127,7 +128,7 @@ def _architecture(networks: pd.DataFrame) -> Verdict:
         _state(runs > 0 and failed == 0),
         "Does every test network come back with its own architecture?",
         f"{runs - failed} of {runs} do{seeds}",
-        "all",
+        "All",
         "reconstruction",
     )
 
@@ -140,15 +141,15 @@ def _accuracy(networks: pd.DataFrame, architectures: Sequence[str]) -> Verdict:
     return Verdict(
         _state(bool(gaps) and gaps[worst] >= -RECONSTRUCTION_LOSS),
         "Does it keep its test accuracy?",
-        f"mean change in points: {listed}",
-        f"at most {100 * RECONSTRUCTION_LOSS:.0f} point lost, every architecture",
+        f"Mean change in points: {listed}",
+        f"At most {100 * RECONSTRUCTION_LOSS:.0f} point lost, every architecture",
         "reconstruction",
     )
 
 
 def _individual(networks: pd.DataFrame, architectures: Sequence[str]) -> Verdict:
     decoded = _of(networks, "decoded")
-    goal = "above zero for every architecture, interval excluding zero"
+    goal = "Above zero for every architecture, interval excluding zero"
     kept, unknown, texts = True, False, []
     for name in architectures:
         margins = decoded.loc[decoded["architecture"] == name, "margin"]
@@ -162,7 +163,7 @@ def _individual(networks: pd.DataFrame, architectures: Sequence[str]) -> Verdict
     return Verdict(
         "open" if unknown or not texts else _state(kept),
         "Is it still the same individual: does it answer like its own target rather than others?",
-        "agreement with own minus other targets, in points: " + "; ".join(texts),
+        "Agreement with own minus other targets, in points: " + "; ".join(texts),
         goal,
         "reconstruction",
     )
@@ -170,16 +171,16 @@ def _individual(networks: pd.DataFrame, architectures: Sequence[str]) -> Verdict
 
 def _against_constant(networks: pd.DataFrame) -> Verdict:
     question = "Does one constant network per architecture do as well on that?"
-    goal = "no: decoded networks above it, interval excluding zero"
+    goal = "No: decoded networks above it, interval excluding zero"
     decoded = _of(networks, "decoded").set_index("network")["margin"]
     margins = {name: _of(networks, name).set_index("network")["margin"] for name in CONSTANTS}
     margins = {name: margin for name, margin in margins.items() if len(margin)}
     if not margins or decoded.empty:
-        return Verdict("open", question, "not measured", goal, "reconstruction")
+        return Verdict("open", question, "Not measured", goal, "reconstruction")
     best = max(margins, key=lambda name: margins[name].mean())
     mean, low, high = mean_interval((decoded - margins[best]).dropna())
     answer = (
-        f"decoded {points(decoded.mean())}, best constant ({method_label(best).lower()}) "
+        f"Decoded {points(decoded.mean())}, best constant ({method_label(best).lower()}) "
         f"{points(margins[best].mean())}; difference {points(mean)}"
     )
     if math.isnan(low):
@@ -198,7 +199,7 @@ def _inner_architecture(inner: pd.DataFrame) -> Verdict:
         _state(shares.min() >= INTERPOLATION_SHARE),
         "Do the architectures in between appear between the two extremes?",
         f"{listed} of {inner['pair'].nunique()} pairs",
-        f"at least {100 * INTERPOLATION_SHARE:.0f} % of pairs at each point",
+        f"At least {100 * INTERPOLATION_SHARE:.0f} % of pairs at each point",
         "interpolation",
     )
 
@@ -215,7 +216,7 @@ def _inner_accuracy(inner: pd.DataFrame, trained: dict[str, float]) -> Verdict:
         _state(min(gaps.values()) >= -INTERPOLATION_LOSS) if known else "open",
         "Are those networks as good as trained ones?",
         listed,
-        f"at most {100 * INTERPOLATION_LOSS:.0f} points below the trained test networks' mean",
+        f"At most {100 * INTERPOLATION_LOSS:.0f} points below the trained test networks' mean",
         "interpolation",
     )
 
@@ -231,7 +232,7 @@ def _optimization(optimization: pd.DataFrame, trained: dict[str, float]) -> Verd
     return Verdict(
         "note" if listed else "open",
         "Can a latent be optimised towards a required architecture?",
-        f"test accuracy at the chosen step: {listed}" if listed else "not measured",
-        "no threshold set; beside the trained test networks' mean",
+        f"Test accuracy at the chosen step: {listed}" if listed else "Not measured",
+        "No threshold set; beside the trained test networks' mean",
         "latent_optimization",
     )

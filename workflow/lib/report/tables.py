@@ -16,11 +16,15 @@ EVERY = "All architectures"
 
 def _mean(values: pd.Series, form=percent) -> Cell:
     mean, low, high = mean_interval(values)
+    if form is percent:
+        low, high = max(low, 0.0), min(high, 1.0)
     return Cell(form(mean), interval(low, high, form))
 
 
-def _method(name: str) -> Cell:
-    return Cell(method_label(name), METHODS.get(name, ("", ""))[1])
+def glossary(*frames: pd.DataFrame) -> list[tuple[str, str]]:
+    """Every method of some frames that has an explanation: (label, explanation)."""
+    methods = dict.fromkeys(method for frame in frames for method in frame["method"])
+    return [METHODS[method] for method in methods if method in METHODS]
 
 
 def reconstruction(networks: pd.DataFrame, architectures: Sequence[str]) -> Table:
@@ -36,7 +40,7 @@ def reconstruction(networks: pd.DataFrame, architectures: Sequence[str]) -> Tabl
                 continue
             rows.append(
                 [
-                    _method(method),
+                    Cell(method_label(method)),
                     Cell(f"{int(some['failed'].sum())} of {int(some['runs'].sum())}"),
                     _mean(some["accuracy"]),
                     _mean(some["gap"], points),
@@ -124,9 +128,9 @@ def optimization(
             rows.append(
                 [
                     Cell(name),
-                    _method(method),
+                    Cell(method_label(method)),
                     Cell(str(len(some))),
-                    Cell(f"{step:.0f}" if method in ("latent", "distilled") else "–"),
+                    Cell(f"{step:.0f}" if step > 0 else "–"),
                     Cell(percent(some["validation_accuracy"].mean())),
                     _mean(some["test_accuracy"]),
                     _mean(some["test_accuracy"] - reference, points),
@@ -146,7 +150,8 @@ def optimization(
         ),
         rows,
         "The step with the best validation accuracy is chosen; test images are read there only. "
-        "Mean over runs with the 95 % interval where there are at least two.",
+        "Mean over runs with the 95 % interval where there are at least two, cut to what is "
+        "possible.",
         "latent_optimization",
         heads=2,
         strong=strong,

@@ -1,0 +1,183 @@
+"""The reports in a real Chromium: drawn, silent, offline, and readable on a phone."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lib.report import index_page, multiarch_report
+from report_fixture import ARCHITECTURES, RUN, write_study
+
+CHROMIUM = ("/usr/lib/chromium/chromium", "chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+)
+DRAWN = (
+    "document.querySelectorAll('.plot').length === document.querySelectorAll('[data-drawn]').length"
+)
+
+pytestmark = pytest.mark.slow
+
+
+def lacking(reason: str):
+    """Skip where this machine cannot look at pages; in CI that is a failure."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    executable = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if executable is None:
+        lacking("no Chromium found: apt-get install chromium")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        lacking("no playwright found: pip install playwright")
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=executable, args=list(FLAGS))
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("study") / "results"
+    files = write_study(root)
+    report = root / "multiarch_report.html"
+    report.write_text(multiarch_report(files, ARCHITECTURES, RUN, root), encoding="utf-8")
+    (root / "report.html").write_text(index_page([report], root), encoding="utf-8")
+    return root
+
+
+@pytest.fixture
+def visit(browser, results):
+    """Open a page at a width; complaints and foreign requests are collected and must be none."""
+    complaints, contexts = [], []
+
+    def open_page(name: str, width: int):
+        context = browser.new_context(viewport={"width": width, "height": 900})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
+        page.on("request", lambda request: note(request.url))
+        page.goto((results / name).as_uri())
+        page.wait_for_function(DRAWN)
+        return page
+
+    def note(url: str):
+        if not url.startswith(("file:", "data:", "blob:")):
+            complaints.append(f"request to {url}")
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def overflow(page) -> int:
+    return page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+
+
+def shown_traces(page, figure: str) -> list[int]:
+    return page.evaluate(
+        """id => document.getElementById(id)._fullData.flatMap(
+            (trace, number) => trace.visible === true ? [number] : [])""",
+        figure,
+    )
+
+
+@pytest.mark.parametrize("width", [1240, 390])
+def test_everything_is_drawn_and_nothing_overflows(visit, width):
+    page = visit("multiarch_report.html", width)
+    plots = page.query_selector_all(".plot")
+    assert len(plots) == 15
+    for plot in plots:
+        assert plot.query_selector("svg.main-svg, canvas"), plot.get_attribute("id")
+        marks = plot.query_selector_all("path.point, path.js-line, path.js-fill")
+        assert marks, plot.get_attribute("id")
+        assert plot.bounding_box()["width"] <= width
+    pictures = "[...document.images].map(i => i.complete && i.naturalWidth > 0)"
+    assert page.evaluate(pictures) == [True] * 3 * len(ARCHITECTURES)
+    for summary in page.query_selector_all("summary"):
+        summary.click()
+    assert overflow(page) == 0
+
+
+def test_wide_tables_scroll_in_their_own_box_on_a_phone(visit):
+    page = visit("multiarch_report.html", 390)
+    box = page.locator(".table-box:has(#table-reconstruction)")
+    assert box.evaluate("b => b.scrollWidth > b.clientWidth && b.clientWidth <= 390")
+
+
+def test_map_toggles_between_architecture_and_accuracy(visit):
+    page = visit("multiarch_report.html", 1240)
+    count = len(ARCHITECTURES)
+    buttons = page.locator("#control-latent-map button")
+    assert shown_traces(page, "fig-latent-map") == list(range(count))
+    buttons.nth(1).click()
+    page.wait_for_selector("#fig-latent-map .colorbar")
+    assert shown_traces(page, "fig-latent-map") == list(range(count, 3 * count))
+    pressed = [buttons.nth(i).get_attribute("aria-pressed") for i in range(2)]
+    assert pressed == ["false", "true"]
+    buttons.nth(0).click()
+    page.wait_for_selector("#fig-latent-map .colorbar", state="detached")
+    assert shown_traces(page, "fig-latent-map") == list(range(count))
+
+
+def test_lists_switch_methods_pairs_and_rows(visit):
+    page = visit("multiarch_report.html", 390)
+    for control, figure in (
+        ("control-method", "fig-accuracy-scatter"),
+        ("control-method", "fig-agreement-scatter"),
+        ("control-pair", "fig-interpolation-pair"),
+    ):
+        page.select_option(f"#{control}", index=0)
+        before = shown_traces(page, figure)
+        page.select_option(f"#{control}", index=1)
+        after = shown_traces(page, figure)
+        assert len(before) == len(after)
+        assert before != after
+    rows = "[...document.querySelectorAll('#table-reconstruction tbody tr')]"
+    visible = f"{rows}.filter(r => r.offsetParent !== null).map(r => r.dataset.group)"
+    assert set(page.evaluate(visible)) == {"All architectures"}
+    page.select_option("#table-reconstruction-filter", "ResNet8")
+    assert set(page.evaluate(visible)) == {"ResNet8"}
+
+
+def test_optimisation_looks_closer_at_the_top(visit):
+    page = visit("multiarch_report.html", 1240)
+    low = "document.getElementById('fig-optimization-ResNet8')._fullLayout.yaxis.range[0]"
+    assert page.evaluate(low) == 0
+    page.locator("#control-optimization button").nth(1).click()
+    assert page.evaluate(low) > 0.5
+
+
+def test_hover_names_the_network(visit):
+    page = visit("multiarch_report.html", 1240)
+    point = page.locator("#fig-latent-map path.point").first
+    point.scroll_into_view_if_needed()
+    box = point.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_selector("#fig-latent-map .hoverlayer .hovertext")
+    assert "LeNetLike-" in page.locator("#fig-latent-map .hoverlayer").text_content()
+
+
+@pytest.mark.parametrize("width", [1240, 390])
+def test_index_opens_onto_the_report(visit, width):
+    page = visit("report.html", width)
+    assert overflow(page) == 0
+    page.get_by_role("link", name="Open the report").click()
+    page.wait_for_function(DRAWN)
+    assert page.title() == "One latent space for four architectures"
