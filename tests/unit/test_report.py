@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from lib.evaluate.statistics import mean_interval
 from lib.report import ReportError, index_page, multiarch_report, without_run
 from lib.report.inputs import MultiarchData
-from lib.report.pictures import SIGNED, colors, narrow, png
+from lib.report.pictures import SIGNED, levels, palette, png, shrink
 from lib.report.style import interval, percent, points
 from lib.report.summary import at_inner_points, curves, per_network, trained_accuracy, verdicts
 from lib.report.tables import reconstruction
@@ -278,20 +278,36 @@ def test_index_refuses_what_is_no_report(tmp_path):
 
 
 def test_png_decodes_to_its_pixels():
-    pixels = np.random.default_rng(0).integers(0, 256, (3, 5, 3), dtype=np.uint8)
-    data = base64.b64decode(png(pixels).split(",", 1)[1])
+    places = np.random.default_rng(0).integers(0, 129, (3, 5), dtype=np.uint8)
+    data = base64.b64decode(png(places).split(",", 1)[1])
     assert data[:8] == b"\x89PNG\r\n\x1a\n"
-    assert struct.unpack(">2I", data[16:24]) == (5, 3)
-    start = data.index(b"IDAT")
-    (size,) = struct.unpack(">I", data[start - 4 : start])
-    lines = np.frombuffer(zlib.decompress(data[start + 4 : start + 4 + size]), np.uint8)
-    assert np.array_equal(lines.reshape(3, 16)[:, 1:].reshape(3, 5, 3), pixels)
+    chunks, start = {}, 8
+    while start < len(data):
+        (size,) = struct.unpack(">I", data[start : start + 4])
+        kind, body = data[start + 4 : start + 8], data[start + 8 : start + 8 + size]
+        (check,) = struct.unpack(">I", data[start + 8 + size : start + 12 + size])
+        assert check == zlib.crc32(kind + body)
+        chunks[kind], start = body, start + 12 + size
+    assert struct.unpack(">2I", chunks[b"IHDR"][:8]) == (5, 3)
+    assert chunks[b"PLTE"] == palette().tobytes()
+    lines = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8).reshape(3, 6)
+    assert np.array_equal(lines[:, 1:], places)
 
 
-def test_signed_colors_and_narrowing():
-    painted = colors(np.array([[-9.0, -1.0, 0.0, 1.0, 9.0]]), 1.0)[0]
-    assert np.array_equal(painted, SIGNED[[0, 0, 2, 4, 4]])
-    assert narrow(np.array([[1.0, -3.0, 2.0, 0.5, -0.1]]), 3).tolist() == [[-3.0, 2.0, -0.1]]
+def test_signed_levels_and_shrinking():
+    painted = palette()[levels(np.array([[-9.0, -1.0, 0.0, 0.5, 1.0, 9.0]]), 1.0)[0]]
+    assert np.array_equal(painted, SIGNED[[0, 0, 2, 3, 4, 4]])
+    small = shrink(np.array([[1.0, -3.0, 2.0, 0.5, -0.1], [0.0, 0.0, 0.0, -4.0, 0.0]]), 1, 3)
+    assert small.tolist() == [[-3.0, -4.0, -0.1]]
+
+
+def test_pictures_of_paper_sized_networks_keep_the_page_small(files):
+    with h5py.File(files.preps, "w") as file:
+        for name in ARCHITECTURES:
+            for key in ("original", "decoded"):
+                noise = np.random.default_rng(len(name)).normal(size=(300, 3000))
+                file[f"{name}/{key}"] = noise.astype(np.float32)
+    assert len(page(files).encode()) < 7_000_000
 
 
 def test_summary_in_the_page_is_json(files):

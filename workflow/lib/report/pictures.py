@@ -12,7 +12,8 @@ import numpy as np
 from lib.report.blocks import Picture
 from lib.report.inputs import Prep
 
-WIDEST = 640
+WIDEST, HIGHEST = 480, 120
+LEVELS = 64  # on each side of zero
 # Negative, zero, positive; told apart with any kind of color vision.
 SIGNED = np.array([[8, 48, 107], [66, 133, 190], [255, 255, 255], [224, 130, 60], [110, 35, 0]])
 
@@ -39,36 +40,45 @@ def _picture(prep: Prep) -> Picture:
     height, width = original.shape
     return Picture(
         f"{prep.architecture}: {prep.network}" if prep.network else prep.architecture,
-        [(title, png(colors(narrow(values), scale))) for title, values in parts],
+        [(title, png(levels(shrink(values), scale))) for title, values in parts],
         height,
         f"{height} x {width} values; colour runs from −{scale:.2g} to +{scale:.2g}",
     )
 
 
-def narrow(values: np.ndarray, widest: int = WIDEST) -> np.ndarray:
-    """Reduce [h, w] to at most `widest` columns: of neighbours, the one farthest from zero."""
+def shrink(values: np.ndarray, highest: int = HIGHEST, widest: int = WIDEST) -> np.ndarray:
+    """Reduce [h, w] to at most [highest, widest]: of neighbours, the one farthest from zero."""
     height, width = values.shape
-    step = -(-width // widest)
-    padded = np.pad(values, ((0, 0), (0, -width % step)))
-    blocks = padded.reshape(height, -1, step)
+    down, across = -(-height // highest), -(-width // widest)
+    padded = np.pad(values, ((0, -height % down), (0, -width % across)))
+    rows, columns = padded.shape[0] // down, padded.shape[1] // across
+    blocks = padded.reshape(rows, down, columns, across).swapaxes(1, 2).reshape(rows, columns, -1)
     farthest = np.abs(blocks).argmax(axis=2)
     return np.take_along_axis(blocks, farthest[..., None], axis=2)[..., 0]
 
 
-def colors(values: np.ndarray, scale: float) -> np.ndarray:
-    """Signed values [h, w] as uint8 RGB [h, w, 3]; beyond +-`scale` the color stays the last."""
-    place = (np.clip(values / scale, -1, 1) + 1) / 2 * (len(SIGNED) - 1)
-    stops = np.arange(len(SIGNED))
-    channels = [np.interp(place, stops, SIGNED[:, channel]) for channel in range(3)]
+def levels(values: np.ndarray, scale: float) -> np.ndarray:
+    """Signed values [h, w] as uint8 places in the palette; beyond +-`scale` the last one stays."""
+    return (np.rint(np.clip(values / scale, -1, 1) * LEVELS) + LEVELS).astype(np.uint8)
+
+
+def palette() -> np.ndarray:
+    """Colors from the most negative to the most positive level: uint8 RGB [2 LEVELS + 1, 3]."""
+    place = np.linspace(0, len(SIGNED) - 1, 2 * LEVELS + 1)
+    channels = [np.interp(place, np.arange(len(SIGNED)), SIGNED[:, c]) for c in range(3)]
     return np.stack(channels, axis=-1).round().astype(np.uint8)
 
 
-def png(pixels: np.ndarray) -> str:
-    """Encode uint8 RGB [h, w, 3] as a PNG data URI (RFC 2083: truecolor, no filter)."""
-    height, width, _ = pixels.shape
-    lines = np.concatenate([np.zeros((height, 1), np.uint8), pixels.reshape(height, -1)], axis=1)
-    header = struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes(), 9)), (b"IEND", b""))
+def png(places: np.ndarray) -> str:
+    """Encode palette places, uint8 [h, w], as a PNG data URI (RFC 2083: indexed, no filter)."""
+    height, width = places.shape
+    lines = np.concatenate([np.zeros((height, 1), np.uint8), places], axis=1)
+    chunks = (
+        (b"IHDR", struct.pack(">2I5B", width, height, 8, 3, 0, 0, 0)),
+        (b"PLTE", palette().tobytes()),
+        (b"IDAT", zlib.compress(lines.tobytes(), 9)),
+        (b"IEND", b""),
+    )
     data = b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
         for kind, body in chunks
