@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from lib.report import summary, tables
 from lib.report.figures import interpolation, networks, strips, training
 from lib.report.inputs import MultiarchData, MultiarchFiles
@@ -106,17 +108,18 @@ def _count(number: int) -> str:
     return WORDS[number] if number < len(WORDS) else str(number)
 
 
-def _headline(per_network) -> str:
+def _headline(per_network: pd.DataFrame) -> str:
     decoded = per_network[per_network["method"] == "decoded"]
     if decoded.empty:
         return "No decoded network was measured."
-    right = int((decoded["runs"] - decoded["failed"]).sum())
-    gap = decoded["gap"].mean()
+    runs = int(decoded["runs"].sum())
+    right = runs - int(decoded["failed"].sum())
+    seeds = "" if runs == len(decoded) else f" ({len(decoded)} networks with several seeds)"
+    means = decoded[["accuracy", "target_accuracy", "agreement", "agreement_other"]].mean()
+    accuracy, target, own, other = (percent(mean) for mean in means)
     return (
-        f"{right} of {int(decoded['runs'].sum())} test networks come back from the latent space "
-        f"with their own architecture. They answer {percent(decoded['accuracy'].mean())} of the "
-        f"test images correctly, the originals {percent(decoded['target_accuracy'].mean())} "
-        f"({points(gap)} points), and agree with their own original on "
-        f"{percent(decoded['agreement'].mean())} of the images, with other networks of the same "
-        f"architecture on {percent(decoded['agreement_other'].mean())}."
+        f"{right} of {runs} test networks{seeds} come back from the latent space with their own "
+        f"architecture. On average they answer {accuracy} of the test images correctly, the originals "
+        f"{target} ({points(decoded['gap'].mean())} points). They agree with their own original "
+        f"on {own} of the images, with other networks of the same architecture on {other}."
     )

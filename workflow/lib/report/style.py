@@ -62,7 +62,8 @@ LINES = {
 
 def method_label(method: str) -> str:
     """Name of a method in plain words; one without an entry shows its own name."""
-    return METHODS.get(method, (method.replace("_", " "), ""))[0]
+    name, bracket, embedder = method.partition(" (")
+    return METHODS.get(name, (name.replace("_", " "), ""))[0] + bracket + embedder
 
 
 def short_label(method: str) -> str:

@@ -136,7 +136,9 @@ def share(frame: pd.DataFrame, palette: Palette) -> Figure:
 def pairs(frame: pd.DataFrame, palette: Palette) -> tuple[Figure, Control]:
     """The way between two networks, pair by pair, colored by the predicted architecture."""
     whole = curves(frame, palette.architectures)
-    whole = whole[whole["seed"] == whole["seed"].iloc[0]] if len(whole) else whole
+    seeds = whole["seed"].drop_duplicates()
+    whole = whole[whole["seed"] == seeds.iloc[0]]
+    several = f" Shown: seed {seeds.iloc[0]}, one of {len(seeds)}." if len(seeds) > 1 else ""
     figure = go.Figure(layout=layout(420))
     for name in palette.architectures:
         figure.add_scatter(
@@ -189,7 +191,7 @@ def pairs(frame: pd.DataFrame, palette: Palette) -> tuple[Figure, Control]:
             figure,
             "Test accuracy at every point between two networks, marked by predicted architecture.",
             "Each mark is a network decoded from a point between two latents and run as the "
-            "architecture predicted there.",
+            f"architecture predicted there.{several}",
             "interpolation",
         ),
         Control("control-pair", "Pair", choices),

@@ -18,6 +18,8 @@ from lib.report.style import (
     share_axis,
 )
 
+WRONG = "predicted wrong"
+
 
 def latent_map(frame: pd.DataFrame, palette: Palette) -> tuple[Figure, Control]:
     """All networks in two dimensions, colored by architecture or by validation accuracy."""
@@ -93,7 +95,7 @@ def latent_map(frame: pd.DataFrame, palette: Palette) -> tuple[Figure, Control]:
         Choice("Architecture", {"fig-latent-map": [True] * count + [False] * 2 * count}),
         Choice("Accuracy", {"fig-latent-map": [False] * count + [True] * 2 * count}),
     ]
-    several = f" Shown: seed {seeds.iloc[0]} of {len(seeds)}." if len(seeds) > 1 else ""
+    several = f" Shown: seed {seeds.iloc[0]}, one of {len(seeds)}." if len(seeds) > 1 else ""
     return (
         Figure(
             "fig-latent-map",
@@ -126,9 +128,10 @@ def scatter_networks(networks: pd.DataFrame, palette: Palette) -> tuple[Figure, 
         "fig-agreement-scatter": ("agreement_other", "agreement"),
     }
     methods = _methods(networks)
+    per_method = len(palette.architectures) + 1  # and those of a wrong architecture
     choices = []
     for method in methods:
-        visible = [True] + [other == method for other in methods for _ in palette.architectures]
+        visible = [True] + [other == method for other in methods for _ in range(per_method)]
         ranges = {}
         for key, columns in axes.items():
             ends = _range(networks, methods[0], method, columns)
@@ -171,29 +174,32 @@ def _diagonal(
         showlegend=False,
     )
     for method in methods:
-        for name in palette.architectures:
-            part = networks[(networks["method"] == method) & (networks["architecture"] == name)]
-            wrong = (part["failed"] > 0).to_numpy()
+        some = networks[networks["method"] == method]
+        right, wrong = some[some["failed"] == 0], some[some["failed"] > 0]
+        groups = [
+            (name, right[right["architecture"] == name], palette.symbol(name))
+            for name in palette.architectures
+        ]
+        for name, part, symbol in [*groups, (WRONG, wrong, "x")]:
             figure.add_scatter(
                 x=part[x],
                 y=part[y],
                 mode="markers",
                 name=name,
                 visible=method == methods[0],
+                showlegend=len(part) > 0,
                 marker={
-                    "symbol": np.where(wrong, "x", palette.symbol(name)).tolist(),
+                    "symbol": symbol,
                     "size": 9,
-                    "color": palette.color(name),
+                    "color": [palette.color(own) for own in part["architecture"]],
                     "opacity": 0.85,
                     "line": {"color": "#ffffff", "width": 0.7},
                 },
-                text=[
-                    f"<b>{network}</b>" + ("<br>wrong architecture predicted" if failed else "")
-                    for network, failed in zip(part["network"], wrong, strict=True)
-                ],
+                text=part["network"],
                 hovertemplate=(
-                    f"%{{text}}<br>{x_title.lower()} %{{x:.1%}}<br>"
-                    f"{y_title.lower()} %{{y:.1%}}<extra></extra>"
+                    f"<b>%{{text}}</b>{'<br>' + WRONG if name == WRONG else ''}"
+                    f"<br>{x_title.lower()} %{{x:.1%}}<br>{y_title.lower()} %{{y:.1%}}"
+                    "<extra></extra>"
                 ),
             )
     figure.update_xaxes(share_axis(x_title, range=ends))
