@@ -119,7 +119,7 @@ def _headline(per_network: pd.DataFrame) -> str:
     accuracy, target, own, other = (percent(mean) for mean in means)
     return (
         f"{right} of {runs} test networks{seeds} come back from the latent space with their own "
-        f"architecture. On average they answer {accuracy} of the test images correctly, the originals "
-        f"{target} ({points(decoded['gap'].mean())} points). They agree with their own original "
-        f"on {own} of the images, with other networks of the same architecture on {other}."
+        f"architecture. On average they answer {accuracy} of the test images correctly, the "
+        f"originals {target} ({points(decoded['gap'].mean())} points). They agree with their own "
+        f"original on {own} of the images, with other networks of the same architecture on {other}."
     )
