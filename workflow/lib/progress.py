@@ -1,0 +1,73 @@
+"""Progress of long work: a bar on a terminal, plain lines with the time left in logs."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+log = logging.getLogger("lib")
+PLAIN_EVERY = 10.0  # seconds between progress lines
+BAR_WIDTH = 24
+
+
+@contextmanager
+def job(label: str, log_file: str | Path | None = None) -> Iterator[logging.Logger]:
+    """Log what happens inside to stderr and to `log_file`, uncaught errors included.
+
+    Jobs of a study run side by side on one terminal, so every line names the job it comes from.
+    """
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if log_file:
+        Path(log_file).parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(log_file, mode="w"))
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter(f"%(asctime)s {label}: %(message)s", "%H:%M:%S"))
+        log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    start = time.monotonic()
+    try:
+        yield log
+        log.info("done in %s", clock(time.monotonic() - start))
+    except BaseException as error:
+        for handler in handlers[1:]:
+            handler.stream.write(traceback.format_exc())
+        log.error("failed: %s: %s", type(error).__name__, error)
+        raise
+    finally:
+        for handler in handlers:
+            log.removeHandler(handler)
+            handler.close()
+
+
+def track(items: Iterable[T], what: str, total: int | None = None, note=lambda: "") -> Iterator[T]:
+    """Iterate over `items`, saying at most every ten seconds how far it is and what is left.
+
+    `note` gives a few words on the state of the work (a loss, say) for each line.
+    """
+    total = len(items) if total is None else total  # type: ignore[arg-type]
+    start = last = time.monotonic()
+    for done, item in enumerate(items, 1):
+        yield item
+        now = time.monotonic()
+        if now - last < PLAIN_EVERY and not (done == total and now - start > PLAIN_EVERY):
+            continue
+        last, left = now, (now - start) / done * (total - done)
+        filled = round(BAR_WIDTH * done / total)
+        bar = "█" * filled + "·" * (BAR_WIDTH - filled)
+        words = f"  {note()}" if note() else ""
+        log.info("%s %s %3d%% %d/%d, %s left%s", what, bar, 100 * done // total, done, total,
+                 clock(left), words)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as m:ss or h:mm:ss."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

@@ -1,0 +1,148 @@
+"""Reproducibility: named random streams, deterministic torch, digests, versions, atomic files."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.metadata
+import os
+import platform
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+LIBRARIES = ("torch", "numpy", "h5py", "pandas", "scikit-learn", "snakemake")
+ROOT = Path(__file__).parent
+
+
+def seed_for(*names: str | int) -> int:
+    """Seed of the random stream called `names`: 63 bits of a SHA-256 over them.
+
+    A stream depends on its name alone, never on how many streams were asked for before it.
+    """
+    text = "\x1f".join(f"{type(name).__name__}:{name}" for name in names)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def generator(*names: str | int):
+    """A fresh CPU `torch.Generator` for the random stream called `names`."""
+    import torch
+
+    return torch.Generator().manual_seed(seed_for(*names))
+
+
+def deterministic(threads: int = 1) -> None:
+    """Make torch repeatable: fixed thread count, deterministic kernels, no autotuning.
+
+    The thread count is part of the result's definition (sums are split by it), so it comes from
+    the config and not from the number of cores a scheduler happens to hand out.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    import torch
+
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+
+
+def digest_arrays(arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 (hex) over the names, dtypes, shapes and raw bytes of arrays, in order of name."""
+    sha = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        sha.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
+        sha.update(array.tobytes())
+    return sha.hexdigest()
+
+
+def file_sha256(path: str | Path) -> str:
+    """SHA-256 (hex) of a file's bytes."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; on success it takes the place of `path` in one step.
+
+    A process that is killed, or that fails, leaves the old file (or none), never half a file.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that results depend on (those installed)."""
+    found = {"python": platform.python_version()}
+    for library in LIBRARIES:
+        try:
+            found[library] = importlib.metadata.version(library)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def code_hash(*modules: str) -> str:
+    """Hash of the syntax trees of `lib` modules and of all they import inside `lib`.
+
+    Comments, formatting and docstrings do not count, so editing them makes nothing stale.
+    """
+    todo, sources = list(modules), {}
+    while todo:
+        module = todo.pop()
+        if module in sources:
+            continue
+        path = _source(module)
+        tree = ast.parse(path.read_text())
+        todo += [name for name in _imports(tree, module, path) if _source(name)]
+        sources[module] = ast.dump(_without_docstrings(tree))
+    text = "".join(f"{name}\0{sources[name]}\0" for name in sorted(sources))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _source(module: str) -> Path | None:
+    if module.split(".")[0] != "lib":
+        return None
+    base = ROOT.joinpath(*module.split(".")[1:])
+    candidates = (base / "__init__.py", base.with_suffix(".py"))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _imports(tree: ast.AST, module: str, path: Path) -> Iterator[str]:
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+            origin = ".".join([*parents, node.module or ""]) if node.level else node.module
+            origin = origin.rstrip(".")
+            yield origin
+            yield from (f"{origin}.{alias.name}" for alias in node.names)
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
+            value = body[0].value
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                body[0] = ast.Expr(ast.Constant(""))
+    return tree
