@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from tqdm import tqdm
+
 T = TypeVar("T")
 log = logging.getLogger("lib")
 PLAIN_EVERY = 10.0  # seconds between progress lines
-BAR_WIDTH = 24
+LINE = "{desc}{bar:24} {percentage:.0f}% {n_fmt}/{total_fmt}, {remaining} left{postfix}"
 
 
 @contextmanager
@@ -26,7 +28,7 @@ def job(label: str, log_file: str | Path | None = None) -> Iterator[logging.Logg
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if log_file:
         Path(log_file).parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(log_file, mode="w"))
+        handlers.append(logging.FileHandler(log_file, mode="w", encoding="utf-8"))
     for handler in handlers:
         handler.setFormatter(logging.Formatter(f"%(asctime)s {label}: %(message)s", "%H:%M:%S"))
         log.addHandler(handler)
@@ -34,7 +36,7 @@ def job(label: str, log_file: str | Path | None = None) -> Iterator[logging.Logg
     start = time.monotonic()
     try:
         yield log
-        log.info("done in %s", clock(time.monotonic() - start))
+        log.info("done in %s", tqdm.format_interval(time.monotonic() - start))
     except BaseException as error:
         for handler in handlers[1:]:
             handler.stream.write(traceback.format_exc())
@@ -58,16 +60,6 @@ def track(items: Iterable[T], what: str, total: int | None = None, note=lambda: 
         now = time.monotonic()
         if now - last < PLAIN_EVERY and not (done == total and now - start > PLAIN_EVERY):
             continue
-        last, left = now, (now - start) / done * (total - done)
-        filled = round(BAR_WIDTH * done / total)
-        bar = "█" * filled + "·" * (BAR_WIDTH - filled)
-        words = f"  {note()}" if note() else ""
-        log.info("%s %s %3d%% %d/%d, %s left%s", what, bar, 100 * done // total, done, total,
-                 clock(left), words)
-
-
-def clock(seconds: float) -> str:
-    """Seconds as m:ss or h:mm:ss."""
-    minutes, second = divmod(round(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+        last = now
+        log.info("%s", tqdm.format_meter(done, total, now - start, prefix=f"{what} ",
+                                         bar_format=LINE, postfix=note() or None))

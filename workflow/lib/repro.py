@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.metadata
+import operator
 import os
 import platform
 import tempfile
@@ -21,9 +22,14 @@ ROOT = Path(__file__).parent
 def seed_for(*names: str | int) -> int:
     """Seed of the random stream called `names`: 63 bits of a SHA-256 over them.
 
-    A stream depends on its name alone, never on how many streams were asked for before it.
+    A stream depends on its name alone, never on how many streams were asked for before it, and not
+    on whether an integer is Python's or numpy's.
+
+    Raises:
+        TypeError: a part of the name is neither text nor an integer.
     """
-    text = "\x1f".join(f"{type(name).__name__}:{name}" for name in names)
+    text = "\x1f".join(f"str:{name}" if isinstance(name, str) else f"int:{operator.index(name)}"
+                       for name in names)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
@@ -52,10 +58,16 @@ def deterministic(threads: int = 1) -> None:
 
 
 def digest_arrays(arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 (hex) over the names, dtypes, shapes and raw bytes of arrays, in order of name."""
+    """SHA-256 (hex) over the names, dtypes, shapes and raw bytes of arrays, in order of name.
+
+    Raises:
+        TypeError: an array holds Python objects, whose bytes are addresses.
+    """
     sha = hashlib.sha256()
     for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
+        array = np.asarray(arrays[name])
+        if array.dtype.hasobject:
+            raise TypeError(f"array {name!r} holds Python objects, which have no digest")
         sha.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
         sha.update(array.tobytes())
     return sha.hexdigest()
@@ -102,16 +114,25 @@ def versions() -> dict[str, str]:
 def code_hash(*modules: str) -> str:
     """Hash of the syntax trees of `lib` modules and of all they import inside `lib`.
 
-    Comments, formatting and docstrings do not count, so editing them makes nothing stale.
+    Comments, formatting and docstrings do not count, so editing them makes nothing stale. The
+    packages above a module count too, since importing it runs them.
+
+    Raises:
+        ValueError: there is no such module.
     """
+    for module in modules:
+        if not _source(module):
+            raise ValueError(f"{module} is not a module of lib")
     todo, sources = list(modules), {}
     while todo:
         module = todo.pop()
         if module in sources:
             continue
         path = _source(module)
-        tree = ast.parse(path.read_text())
-        todo += [name for name in _imports(tree, module, path) if _source(name)]
+        tree = ast.parse(path.read_bytes())
+        found = {module, *_imports(tree, module, path)}
+        found |= {name[:at] for name in found for at, letter in enumerate(name) if letter == "."}
+        todo += [name for name in found if _source(name)]
         sources[module] = ast.dump(_without_docstrings(tree))
     text = "".join(f"{name}\0{sources[name]}\0" for name in sorted(sources))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -144,5 +165,5 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
         if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
             value = body[0].value
             if isinstance(value, ast.Constant) and isinstance(value.value, str):
-                body[0] = ast.Expr(ast.Constant(""))
+                del body[0]
     return tree
