@@ -46,8 +46,10 @@ class Layout:
     @classmethod
     def of(cls, module: nn.Module) -> Layout:
         """The layout of a (fused) module: its parameters in order."""
-        kinds = {name: KINDS.get(type(layer), type(layer).__name__.lower())
-                 for name, layer in module.named_modules()}
+        kinds = {
+            name: KINDS.get(type(layer), type(layer).__name__.lower())
+            for name, layer in module.named_modules()
+        }
         entries, offset = [], 0
         for name, parameter in module.named_parameters():
             kind = kinds[name.rpartition(".")[0]]
@@ -74,9 +76,10 @@ class Layout:
         for entry in self.entries:
             value = state[entry.name]
             lead = value.shape[: value.ndim - len(entry.shape)]
-            if tuple(value.shape[len(lead):]) != entry.shape:
-                raise LayoutError(f"{entry.name} has shape {tuple(value.shape)}, "
-                                  f"expected {entry.shape}")
+            if tuple(value.shape[len(lead) :]) != entry.shape:
+                raise LayoutError(
+                    f"{entry.name} has shape {tuple(value.shape)}, expected {entry.shape}"
+                )
             parts.append(value.reshape(*lead, entry.size))
         return torch.cat(parts, -1)
 
@@ -84,19 +87,30 @@ class Layout:
         """Flat vectors [..., P] as a state dict or stack (views)."""
         if flat.shape[-1] != self.size:
             raise LayoutError(f"{flat.shape[-1]} values, the layout has {self.size}")
-        return {entry.name: flat[..., entry.offset: entry.offset + entry.size]
-                .reshape(*flat.shape[:-1], *entry.shape) for entry in self.entries}
+        return {
+            entry.name: flat[..., entry.offset : entry.offset + entry.size].reshape(
+                *flat.shape[:-1], *entry.shape
+            )
+            for entry in self.entries
+        }
 
     def to_json(self) -> list[dict[str, Any]]:
         """The layout as plain data."""
-        return [{"name": e.name, "shape": list(e.shape), "kind": e.kind, "offset": e.offset,
-                 "size": e.size} for e in self.entries]
+        return [
+            {
+                "name": e.name,
+                "shape": list(e.shape),
+                "kind": e.kind,
+                "offset": e.offset,
+                "size": e.size,
+            }
+            for e in self.entries
+        ]
 
     @classmethod
     def from_json(cls, data: list[dict[str, Any]]) -> Layout:
         """A layout from plain data."""
-        return cls(tuple(Entry(e["name"], tuple(e["shape"]), e["kind"], e["offset"])
-                         for e in data))
+        return cls(tuple(Entry(e["name"], tuple(e["shape"]), e["kind"], e["offset"]) for e in data))
 
 
 def to_prep(flat: Tensor, height: int, width: int) -> Tensor:

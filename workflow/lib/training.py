@@ -44,13 +44,19 @@ def augment(x: Tensor, cfg: Augmentation, rngs: Sequence[torch.Generator]) -> Te
     if cfg.crop_padding:
         pad, (height, width) = cfg.crop_padding, x.shape[-2:]
         padded = F.pad(x, (pad, pad, pad, pad))
-        shifts = torch.stack([torch.randint(2 * pad + 1, (2, x.shape[1]), generator=rng)
-                              for rng in rngs]).to(x.device)  # [N, 2, B]
+        shifts = torch.stack(
+            [torch.randint(2 * pad + 1, (2, x.shape[1]), generator=rng) for rng in rngs]
+        ).to(x.device)  # [N, 2, B]
         rows = shifts[:, 0, :, None] + torch.arange(height, device=x.device)
         columns = shifts[:, 1, :, None] + torch.arange(width, device=x.device)
         n, b = (torch.arange(k, device=x.device) for k in x.shape[:2])
-        x = padded[n[:, None, None, None], b[None, :, None, None], :, rows[..., None],
-                   columns[:, :, None, :]].permute(0, 1, 4, 2, 3)
+        x = padded[
+            n[:, None, None, None],
+            b[None, :, None, None],
+            :,
+            rows[..., None],
+            columns[:, :, None, :],
+        ].permute(0, 1, 4, 2, 3)
     if cfg.flip:
         coins = torch.stack([torch.rand(x.shape[1], generator=rng) for rng in rngs]) < 0.5
         x = torch.where(coins.to(x.device)[:, :, None, None, None], x.flip(-1), x)
@@ -83,8 +89,13 @@ class SGD:
         torch._foreach_add_(self.parameters, gradients, alpha=-rate)
 
 
-def train(build: Callable[[], nn.Module], names: Sequence[tuple], cfg: Training,
-          images: ImageSplit, validation: ImageSplit) -> TrainedStack:
+def train(
+    build: Callable[[], nn.Module],
+    names: Sequence[tuple],
+    cfg: Training,
+    images: ImageSplit,
+    validation: ImageSplit,
+) -> TrainedStack:
     """Train one instance per entry of `names` (the names of its random streams).
 
     Returns the checkpoint of the best validation accuracy (or the last one, by `cfg.checkpoint`)
@@ -93,8 +104,9 @@ def train(build: Callable[[], nn.Module], names: Sequence[tuple], cfg: Training,
     """
     if len(names) == 1:  # kernels for a single instance round differently: train a twin beside it
         pair = train(build, [*names, *names], cfg, images, validation)
-        return TrainedStack({k: v[:1] for k, v in pair.stack.items()},
-                            {k: v[:1] for k, v in pair.columns.items()})
+        return TrainedStack(
+            {k: v[:1] for k, v in pair.stack.items()}, {k: v[:1] for k, v in pair.columns.items()}
+        )
     device, count = images.x.device, len(names)
     module = build().to(device)
     seeds = [seed_for(*name, "init") for name in names]
@@ -103,12 +115,19 @@ def train(build: Callable[[], nn.Module], names: Sequence[tuple], cfg: Training,
     optimizer = SGD(list(parameters.values()), cfg.momentum, cfg.weight_decay)
     best = {k: v.detach().clone() for k, v in state.items()}
     columns: dict[str, list] = {
-        "seed": seeds, "status": ["ok"] * count, "epochs": [cfg.epochs] * count,
-        "selected_epoch": [-1] * count, "learning_rate": [cfg.learning_rate] * count,
-        "momentum": [cfg.momentum] * count, "weight_decay": [cfg.weight_decay] * count,
-        "batch_size": [cfg.batch_size] * count, "diverged_epoch": [-1] * count,
-        "train_loss": [math.nan] * count, "train_accuracy": [math.nan] * count,
-        "validation_loss": [math.nan] * count, "validation_accuracy": [-1.0] * count,
+        "seed": seeds,
+        "status": ["ok"] * count,
+        "epochs": [cfg.epochs] * count,
+        "selected_epoch": [-1] * count,
+        "learning_rate": [cfg.learning_rate] * count,
+        "momentum": [cfg.momentum] * count,
+        "weight_decay": [cfg.weight_decay] * count,
+        "batch_size": [cfg.batch_size] * count,
+        "diverged_epoch": [-1] * count,
+        "train_loss": [math.nan] * count,
+        "train_accuracy": [math.nan] * count,
+        "validation_loss": [math.nan] * count,
+        "validation_accuracy": [-1.0] * count,
     }
     latest = [math.nan]
     for epoch in track(range(cfg.epochs), "epochs", note=lambda: f"loss {latest[0]:.3f}"):
@@ -121,12 +140,20 @@ def train(build: Callable[[], nn.Module], names: Sequence[tuple], cfg: Training,
             continue
         outputs = ensemble.predict(module, state, validation.x)
         scores = ensemble.accuracy(outputs, validation.y).tolist()
-        losses_v = F.cross_entropy(outputs.transpose(1, 2), validation.y.expand(count, -1),
-                                   reduction="none").mean(1).tolist()
+        losses_v = (
+            F.cross_entropy(
+                outputs.transpose(1, 2), validation.y.expand(count, -1), reduction="none"
+            )
+            .mean(1)
+            .tolist()
+        )
         for i, score in enumerate(scores):
             if score > columns["validation_accuracy"][i] or cfg.checkpoint == "final":
                 columns["selected_epoch"][i] = epoch
-                columns["validation_accuracy"][i], columns["validation_loss"][i] = score, losses_v[i]
+                columns["validation_accuracy"][i], columns["validation_loss"][i] = (
+                    score,
+                    losses_v[i],
+                )
                 columns["train_loss"][i] = losses[i].item()
                 columns["train_accuracy"][i] = hits[i].item()
                 for name, values in state.items():
@@ -134,11 +161,22 @@ def train(build: Callable[[], nn.Module], names: Sequence[tuple], cfg: Training,
     return TrainedStack(best, columns)
 
 
-def _epoch(module: nn.Module, state: ensemble.Stack, optimizer: SGD, cfg: Training,
-           names: Sequence[tuple], epoch: int, images: ImageSplit) -> tuple[Tensor, Tensor]:
+def _epoch(
+    module: nn.Module,
+    state: ensemble.Stack,
+    optimizer: SGD,
+    cfg: Training,
+    names: Sequence[tuple],
+    epoch: int,
+    images: ImageSplit,
+) -> tuple[Tensor, Tensor]:
     """One pass over the images; mean loss and accuracy [N] of each instance while training."""
-    orders = torch.stack([torch.randperm(len(images.y), generator=generator(*name, "order", epoch))
-                          for name in names]).to(images.x.device)
+    orders = torch.stack(
+        [
+            torch.randperm(len(images.y), generator=generator(*name, "order", epoch))
+            for name in names
+        ]
+    ).to(images.x.device)
     rngs = [generator(*name, "augmentation", epoch) for name in names]
     rate, count = learning_rate(cfg, epoch), orders.shape[1]
     loss_sum = torch.zeros(len(names), device=images.x.device)

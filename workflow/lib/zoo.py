@@ -43,8 +43,14 @@ def _build(architecture: str, images: ImageSplit) -> nn.Module:
     return nets.build(architecture, channels, size, len(images.classes))
 
 
-def train_shard(architecture: str, instances: range, cfg: Training, seed: int,
-                images: ImageSplit, validation: ImageSplit) -> training.TrainedStack:
+def train_shard(
+    architecture: str,
+    instances: range,
+    cfg: Training,
+    seed: int,
+    images: ImageSplit,
+    validation: ImageSplit,
+) -> training.TrainedStack:
     """Train the instances of one shard; each depends on (seed, architecture, its number) alone."""
     names = [("zoo", seed, architecture, instance) for instance in instances]
     trained = training.train(lambda: _build(architecture, images), names, cfg, images, validation)
@@ -70,8 +76,13 @@ def load_raw(tensors: str | Path, table: str | Path) -> training.TrainedStack:
     return training.TrainedStack(stack, frame.to_dict("list"))
 
 
-def extract(architecture: str, trained: training.TrainedStack, instances: Instances,
-            images: ImageSplit, provenance: Mapping[str, Any]) -> Shard:
+def extract(
+    architecture: str,
+    trained: training.TrainedStack,
+    instances: Instances,
+    images: ImageSplit,
+    provenance: Mapping[str, Any],
+) -> Shard:
     """Fuse the batch norm of a trained shard and lay its networks out as rows of one matrix."""
     module = _build(architecture, images)
     pairs, layout = bn_pairs(module), Layout.of(fused_skeleton(module))
@@ -92,8 +103,12 @@ def load_stack(catalogue: Catalogue, frame: pd.DataFrame) -> ensemble.Stack:
     return layout.unflatten(torch.from_numpy(catalogue.weights(frame)))
 
 
-def outputs(catalogue: Catalogue, images: ImageSplit, splits: tuple[str, ...],
-            architectures: tuple[str, ...]) -> dict[str, tuple[pd.DataFrame, Tensor]]:
+def outputs(
+    catalogue: Catalogue,
+    images: ImageSplit,
+    splits: tuple[str, ...],
+    architectures: tuple[str, ...],
+) -> dict[str, tuple[pd.DataFrame, Tensor]]:
     """Logits of every network of some splits on images.
 
     Returns:
@@ -103,6 +118,8 @@ def outputs(catalogue: Catalogue, images: ImageSplit, splits: tuple[str, ...],
     for architecture in architectures:
         frame = catalogue.select(architecture, splits)
         stack = load_stack(catalogue, frame)
-        found[architecture] = frame, ensemble.predict(skeleton(architecture, images), stack,
-                                                      images.x)
+        found[architecture] = (
+            frame,
+            ensemble.predict(skeleton(architecture, images), stack, images.x),
+        )
     return found
