@@ -72,15 +72,13 @@ class Layout:
         if set(state) != set(names):
             missing, extra = sorted(set(names) - set(state)), sorted(set(state) - set(names))
             raise LayoutError(f"parameters do not fit: missing {missing}, unknown {extra}")
-        parts = []
+        parts, first = [], self.entries[0]
+        leading = state[first.name].shape[: state[first.name].ndim - len(first.shape)]
         for entry in self.entries:
-            value = state[entry.name]
-            lead = value.shape[: value.ndim - len(entry.shape)]
-            if tuple(value.shape[len(lead) :]) != entry.shape:
-                raise LayoutError(
-                    f"{entry.name} has shape {tuple(value.shape)}, expected {entry.shape}"
-                )
-            parts.append(value.reshape(*lead, entry.size))
+            shape, expected = tuple(state[entry.name].shape), (*leading, *entry.shape)
+            if shape != expected:
+                raise LayoutError(f"{entry.name} has shape {shape}, expected {expected}")
+            parts.append(state[entry.name].reshape(*leading, entry.size))
         return torch.cat(parts, -1)
 
     def unflatten(self, flat: Tensor) -> dict[str, Tensor]:
@@ -89,7 +87,7 @@ class Layout:
             raise LayoutError(f"{flat.shape[-1]} values, the layout has {self.size}")
         return {
             entry.name: flat[..., entry.offset : entry.offset + entry.size].reshape(
-                *flat.shape[:-1], *entry.shape
+                (*flat.shape[:-1], *entry.shape)
             )
             for entry in self.entries
         }
@@ -126,4 +124,7 @@ def to_prep(flat: Tensor, height: int, width: int) -> Tensor:
 
 def from_prep(prep: Tensor, size: int) -> Tensor:
     """The first `size` values of PReps [..., height, width]: [..., size]."""
+    height, width = prep.shape[-2:]
+    if size > height * width:
+        raise LayoutError(f"a {height}x{width} PRep holds {height * width} values, not {size}")
     return prep.flatten(-2)[..., :size]
