@@ -20,6 +20,8 @@ from lib.data.images import ImageSplit
 from lib.progress import track
 from lib.repro import generator, seed_for
 
+WIDTH = 10
+
 
 @dataclass
 class TrainedStack:
@@ -95,18 +97,52 @@ def train(
     cfg: Training,
     images: ImageSplit,
     validation: ImageSplit,
+    width: int = WIDTH,
 ) -> TrainedStack:
     """Train one instance per entry of `names` (the names of its random streams).
 
     Returns the checkpoint of the best validation accuracy (or the last one, by `cfg.checkpoint`)
-    of every instance, in eval-mode form, with its metrics. An instance whose loss is not finite
-    is marked diverged; the others are not touched by it.
+    of every instance, in eval-mode form, with its metrics. An instance whose loss or state is not
+    finite is marked diverged and keeps what was selected before (its initialisation, with
+    `selected_epoch` -1 and metrics NaN, if nothing was); the others are not touched by it.
+
+    Args:
+        build: makes a fresh module; called once per instance.
+        names: the names of each instance's random streams.
+        cfg: how to train.
+        images: what to train on.
+        validation: what checkpoints are selected by.
+        width: how many instances run at once. Which kernels run, and so how sums are rounded,
+            depends on this number alone: a last, smaller group is filled up with twins.
     """
-    if len(names) == 1:  # kernels for a single instance round differently: train a twin beside it
-        pair = train(build, [*names, *names], cfg, images, validation)
-        return TrainedStack(
-            {k: v[:1] for k, v in pair.stack.items()}, {k: v[:1] for k, v in pair.columns.items()}
+    groups = []
+    for at in range(0, len(names), width):
+        group = list(names[at : at + width])
+        twins = [group[-1]] * (width - len(group))
+        trained = _train_group(build, group + twins, cfg, images, validation)
+        groups.append(
+            TrainedStack(
+                {name: values[: len(group)] for name, values in trained.stack.items()},
+                {name: values[: len(group)] for name, values in trained.columns.items()},
+            )
         )
+    return TrainedStack(
+        {name: torch.cat([group.stack[name] for group in groups]) for name in groups[0].stack},
+        {
+            name: [value for group in groups for value in group.columns[name]]
+            for name in groups[0].columns
+        },
+    )
+
+
+def _train_group(
+    build: Callable[[], nn.Module],
+    names: Sequence[tuple],
+    cfg: Training,
+    images: ImageSplit,
+    validation: ImageSplit,
+) -> TrainedStack:
+    """Train instances side by side."""
     device, count = images.x.device, len(names)
     module = build().to(device)
     seeds = [seed_for(*name, "init") for name in names]
@@ -114,6 +150,7 @@ def train(
     parameters = {k: state[k].requires_grad_() for k, _ in module.named_parameters()}
     optimizer = SGD(list(parameters.values()), cfg.momentum, cfg.weight_decay)
     best = {k: v.detach().clone() for k, v in state.items()}
+    best_scores = [-math.inf] * count
     columns: dict[str, list] = {
         "seed": seeds,
         "status": ["ok"] * count,
@@ -127,38 +164,42 @@ def train(
         "train_loss": [math.nan] * count,
         "train_accuracy": [math.nan] * count,
         "validation_loss": [math.nan] * count,
-        "validation_accuracy": [-1.0] * count,
+        "validation_accuracy": [math.nan] * count,
     }
     latest = [math.nan]
     for epoch in track(range(cfg.epochs), "epochs", note=lambda: f"loss {latest[0]:.3f}"):
         losses, hits = _epoch(module, state, optimizer, cfg, names, epoch, images)
         latest[0] = losses.nanmean().item()
-        for i in (~losses.isfinite()).nonzero().flatten().tolist():
-            if columns["status"][i] == "ok":
-                columns["status"][i], columns["diverged_epoch"][i] = "diverged", epoch
-        if not cfg.selects(epoch):
-            continue
-        outputs = ensemble.predict(module, state, validation.x)
-        scores = ensemble.accuracy(outputs, validation.y).tolist()
-        losses_v = (
-            F.cross_entropy(
+        sound = losses.isfinite() & _finite(state)
+        selects = cfg.selects(epoch)
+        if selects:
+            outputs = ensemble.predict(module, state, validation.x)
+            scores = ensemble.accuracy(outputs, validation.y).tolist()
+            losses_v = F.cross_entropy(
                 outputs.transpose(1, 2), validation.y.expand(count, -1), reduction="none"
-            )
-            .mean(1)
-            .tolist()
-        )
-        for i, score in enumerate(scores):
-            if score > columns["validation_accuracy"][i] or cfg.checkpoint == "final":
-                columns["selected_epoch"][i] = epoch
-                columns["validation_accuracy"][i], columns["validation_loss"][i] = (
-                    score,
-                    losses_v[i],
-                )
-                columns["train_loss"][i] = losses[i].item()
-                columns["train_accuracy"][i] = hits[i].item()
-                for name, values in state.items():
-                    best[name][i] = values[i].detach()
+            ).mean(1)
+            sound &= losses_v.isfinite()
+        for i, is_sound in enumerate(sound.tolist()):
+            if columns["status"][i] == "ok" and not is_sound:
+                columns["status"][i], columns["diverged_epoch"][i] = "diverged", epoch
+            if not selects or columns["status"][i] != "ok" or scores[i] <= best_scores[i]:
+                continue
+            best_scores[i] = scores[i]
+            columns["selected_epoch"][i] = epoch
+            columns["validation_accuracy"][i] = scores[i]
+            columns["validation_loss"][i] = losses_v[i].item()
+            columns["train_loss"][i] = losses[i].item()
+            columns["train_accuracy"][i] = hits[i].item()
+            for name, values in state.items():
+                best[name][i] = values[i].detach()
     return TrainedStack(best, columns)
+
+
+def _finite(state: ensemble.Stack) -> Tensor:
+    """Whether all values of an instance are finite, [N]."""
+    return torch.stack(
+        [values.detach().isfinite().reshape(len(values), -1).all(1) for values in state.values()]
+    ).all(0)
 
 
 def _epoch(
