@@ -72,7 +72,7 @@ def load_raw(tensors: str | Path, table: str | Path) -> training.TrainedStack:
     """What `save_raw` kept."""
     with safe_open(tensors, "pt") as file:
         stack = {name: file.get_tensor(name) for name in file.keys()}
-    frame = pd.read_csv(table, float_precision="round_trip")
+    frame = pd.read_csv(table)
     return training.TrainedStack(stack, frame.to_dict("list"))
 
 
@@ -87,7 +87,7 @@ def extract(
     module = _build(architecture, images)
     pairs, layout = bn_pairs(module), Layout.of(fused_skeleton(module))
     fused = fuse_state(trained.stack, pairs, module)
-    weights = layout.flatten({entry.name: fused[entry.name] for entry in layout.entries})
+    weights = layout.flatten(fused)
     frame = pd.DataFrame(trained.columns)
     frame.insert(0, "network", [network_name(architecture, i) for i in frame["instance"]])
     frame.insert(1, "architecture", architecture)
@@ -98,9 +98,8 @@ def extract(
 
 def load_stack(catalogue: Catalogue, frame: pd.DataFrame) -> ensemble.Stack:
     """The networks of `frame` (one architecture, in its order) as a stack."""
-    architecture = frame["architecture"].iloc[0]
-    layout = Layout.from_json(catalogue.layout(architecture))
-    return layout.unflatten(torch.from_numpy(catalogue.weights(frame)))
+    weights = torch.from_numpy(catalogue.weights(frame))
+    return Layout.from_json(catalogue.layout(frame["architecture"].iloc[0])).unflatten(weights)
 
 
 def outputs(
