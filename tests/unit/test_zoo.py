@@ -49,7 +49,7 @@ TRAIN, VALIDATION = images(32, 0), images(20, 1)
 
 
 def fit(name: str, instances: range, cfg: Training = CFG) -> TrainedStack:
-    return zoo.train_shard(name, instances, cfg, 3, TRAIN, VALIDATION)
+    return zoo.train_shard(name, instances, cfg, 4, 3, TRAIN, VALIDATION)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_an_instance_depends_on_study_seed_architecture_and_number_alone():
     whole, part = fit("LeNetLike", range(4)), fit("LeNetLike", range(2, 4))
     assert part.columns["instance"] == [2, 3]
     assert all(torch.equal(whole.stack[name][2:], part.stack[name]) for name in whole.stack)
-    other = zoo.train_shard("LeNetLike", range(2, 4), CFG, 4, TRAIN, VALIDATION)
+    other = zoo.train_shard("LeNetLike", range(2, 4), CFG, 4, 4, TRAIN, VALIDATION)
     seeds = {
         *whole.columns["seed"],
         *other.columns["seed"],

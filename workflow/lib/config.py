@@ -6,11 +6,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from lib.config_faults import faults, shown
 from lib.errors import InputError
 
 Count = Annotated[int, Field(ge=1)]
@@ -27,7 +36,18 @@ class ConfigError(InputError):
 class Block(BaseModel):
     """A block of the configuration: unknown keys are errors, values do not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(),
+                              allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        annotation = cls.model_fields[info.field_name].annotation
+        values = value if isinstance(value, list | tuple) else [value]
+        if bool not in (annotation, *get_args(annotation)) and any(v is True or v is False
+                                                                   for v in values):
+            raise ValueError(f"true and false are not allowed here, got {shown(value)}")
+        return value
 
 
 class Augmentation(Block):
@@ -82,7 +102,7 @@ class Images(Block):
 class Training(Block):
     """How the networks of a zoo are trained: SGD with momentum."""
 
-    epochs: Count = Field(20, description="passes over the training images")
+    epochs: Count = Field(25, description="passes over the training images")
     batch_size: Count = Field(64, description="images per step")
     learning_rate: Rate = Field(0.1, description="learning rate at the start")
     momentum: float = Field(0.9, ge=0, lt=1, description="momentum of SGD")
@@ -104,7 +124,7 @@ class Training(Block):
             raise ValueError(f"select_from is {self.select_from}, must be less than epochs "
                              f"({self.epochs})")
         if list(self.milestones) != sorted(set(self.milestones)):
-            raise ValueError("milestones must rise")
+            raise ValueError(f"milestones must rise, got {list(self.milestones)}")
         return self
 
     def selects(self, epoch: int) -> bool:
@@ -143,11 +163,84 @@ class Zoo(Block):
                                             "architectures, by name")
     shard_size: Count = Field(20, description="networks trained by one job and stored in one file; "
                               "does not change any result")
+    width: Count = Field(10, description="networks run at once inside a job; decides how sums are "
+                         "rounded, so it is part of the result's definition (shard_size is not)")
     training: Training = Field(Training(), description="how they are trained")
 
     def of(self, architecture: str) -> Instances:
         """The numbers of networks of an architecture."""
         return self.overrides.get(architecture, self.instances)
+
+
+class Teacher(Block):
+    """The network whose outputs every decoded network is pulled towards."""
+
+    architecture: str | None = Field(None, description="architecture to train as the teacher; by "
+                                     "default the teacher is the averaged outputs of all training "
+                                     "networks of the last architecture of the zoo")
+    networks: Count = Field(1, description="with `architecture`: networks to train and average")
+    training: Training = Field(Training(), description="with `architecture`: how it is trained")
+
+
+class LossWeights(Block):
+    """Weight of each part of the embedder's loss."""
+
+    own: Weight = Field(2.0, description="distillation of a decoded network from the very network "
+                        "it was encoded from; keeps the individual")
+    teacher: Weight = Field(0.1, description="distillation of decoded networks from the teacher")
+    label: Weight = Field(0.1, description="cross entropy of decoded networks to the labels")
+    architecture: Weight = Field(1.0, description="cross entropy of the architecture head")
+    interpolation: Weight = Field(1.0, description="the same (teacher, labels, architecture) at the "
+                                  "points between the two extreme architectures")
+
+
+class Embedding(Block):
+    """The latent space: the arm that encodes and decodes networks, and how it is trained."""
+
+    arm: str = Field("probing", description="which embedder; a file of `lib/embed` each")
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        (0,), min_length=1, description="one embedder is trained and evaluated per seed")
+    latent: Count = Field(128, description="numbers in a latent")
+    rank: Count = Field(128, description="directions of change per architecture in the decoder")
+    probes: Count = Field(256, description="training images that networks are run on to encode "
+                          "them; kept inside the embedder")
+    steps: Count = Field(2000, description="training steps")
+    networks: Count = Field(6, description="training networks per architecture and step")
+    batch_size: int = Field(32, ge=2, description="images per step; half as they are, half noisy")
+    learning_rate: Rate = Field(3e-3, description="learning rate of Adam after warm-up, then "
+                                "falling to zero as a cosine")
+    clip: Rate = Field(5.0, description="largest norm of the gradient")
+    temperature: Rate = Field(4.0, description="temperature of distillation")
+    weight_noise: Weight = Field(0.6, description="noise on input networks, at most this many times "
+                                 "the spread of each layer")
+    image_noise: Weight = Field(1.0, description="noise on half of the images, at most this many "
+                                "standard deviations; networks differ more there")
+    weights: LossWeights = Field(LossWeights(), description="weights of the losses")
+    select_every: Count = Field(250, description="steps between checkpoints that may be selected")
+    threads: Count = Field(2, description="threads of the training job; part of the result's "
+                           "definition")
+
+
+class Exploration(Block):
+    """What is looked at in the latent space."""
+
+    points: int = Field(100, ge=2, description="points of an interpolation curve")
+    pairs: Count = Field(12, description="pairs of test networks whose curve is followed")
+    optimization_steps: Count = Field(300, description="steps of latent-space optimisation")
+    optimization_rate: Rate = Field(0.01, description="its learning rate (Adam)")
+    optimization_starts: Count = Field(3, description="starting networks per required architecture")
+    optimization_every: Count = Field(20, description="steps between validations")
+    optimization_batch: Count = Field(64, description="images per step")
+
+
+class Controls(Block):
+    """What the results are compared with."""
+
+    noise: Rate = Field(0.1, description="noise around a training network, in units of the spread "
+                        "of each layer")
+    distill_rate: Rate = Field(3e-3, description="learning rate (Adam) of distillation from scratch")
+    band: Count = Field(5, description="how many other networks of the same architecture, nearest "
+                        "in accuracy, agreement with others is averaged over")
 
 
 class Study(Block):
@@ -165,11 +258,15 @@ class Study(Block):
         description="architectures in class order; the first and the last are the extremes between "
         "which the space is interpolated")
     zoo: Zoo = Field(Zoo(), description="the trained networks")
+    teacher: Teacher = Field(Teacher(), description="what decoded networks are pulled towards")
+    embedder: Embedding = Field(Embedding(), description="the latent space")
+    explore: Exploration = Field(Exploration(), description="what is looked at in it")
+    controls: Controls = Field(Controls(), description="what results are compared with")
 
     @model_validator(mode="after")
     def _consistent(self) -> Study:
         if len(set(self.architectures)) < len(self.architectures):
-            raise ValueError("architectures must differ")
+            raise ValueError(f"architectures must differ, got {', '.join(self.architectures)}")
         for name in self.zoo.overrides:
             if name not in self.architectures:
                 raise ValueError(f"zoo.overrides names {name}, which is not in architectures")
@@ -183,44 +280,34 @@ def parse_study(raw: Any, where: str = "config") -> Study:
         ConfigError: naming each field at fault, its value and what is allowed.
     """
     from lib import nets
+    from lib.embed.arm import find_arm
 
     try:
         study = Study.model_validate(raw)
-        for name in study.architectures:
+        teacher = [study.teacher.architecture] if study.teacher.architecture else []
+        for name in [*study.architectures, *teacher]:
             nets.build(name, study.images.channels, study.images.size, 10)
+        find_arm(study.embedder.arm)
     except ValidationError as error:
-        raise ConfigError("\n".join([f"{where} is not a valid study:", *map(_say, error.errors())])
-                          ) from None
+        raise ConfigError(f"{where} is not a valid study:\n{faults(error, Study)}") from None
     except InputError as error:
-        raise ConfigError(f"{where}: architectures: {error}") from None
+        raise ConfigError(f"{where} is not a valid study:\n  {error}") from None
     return study
 
 
 def load_study(path: str | Path) -> Study:
-    """A checked study from a YAML file."""
+    """A checked study from a YAML file.
+
+    Raises:
+        ConfigError: the file cannot be read, is not plain YAML, or is no valid study.
+    """
     try:
-        raw = yaml.safe_load(Path(path).read_text())
+        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+    # Impossible dates and endless integers are ValueErrors, endless nesting is a RecursionError.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path} is not plain YAML: {error}") from None
     return parse_study(raw if raw is not None else {}, str(path))
-
-
-def _say(error: Any) -> str:
-    field = ".".join(map(str, error["loc"])) or "study"
-    if error["type"] == "extra_forbidden":
-        return f"  {field}: no such key; {_allowed(error['loc'])}"
-    message = error["msg"].removeprefix("Value error, ")
-    shown = "" if error["type"] == "value_error" else f" (got {error['input']!r})"
-    return f"  {field}: {message}{shown}"
-
-
-def _allowed(location: tuple) -> str:
-    block: Any = Study
-    for key in location[:-1]:
-        annotation = block.model_fields[key].annotation if key in block.model_fields else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return "remove it"
-        block = annotation
-    return "known keys are " + ", ".join(block.model_fields)

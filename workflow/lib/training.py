@@ -7,7 +7,7 @@ named after it, so its result does not depend on which instances share its job.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -19,8 +19,6 @@ from lib.config import Augmentation, Training
 from lib.data.images import ImageSplit
 from lib.progress import track
 from lib.repro import generator, seed_for
-
-WIDTH = 10
 
 
 @dataclass
@@ -38,14 +36,22 @@ def learning_rate(cfg: Training, epoch: int) -> float:
     return cfg.learning_rate * cfg.decay ** sum(epoch > at for at in cfg.milestones)
 
 
-def augment(x: Tensor, cfg: Augmentation, rngs: Sequence[torch.Generator]) -> Tensor:
-    """Random crops of zero-padded images and random flips, one stream per instance.
+def augment(
+    x: Tensor,
+    cfg: Augmentation,
+    rngs: Sequence[torch.Generator],
+    black: Sequence[float] = (0.0,),
+) -> Tensor:
+    """Random crops of images with a black frame and random flips, one stream per instance.
 
-    `x` is [N, B, C, H, W]; the result has the same shape.
+    `x` is [N, B, C, H, W], and so is the result; `black` is what a black pixel is in it, [C] or
+    one value for all channels.
     """
     if cfg.crop_padding:
         pad, (height, width) = cfg.crop_padding, x.shape[-2:]
-        padded = F.pad(x, (pad, pad, pad, pad))
+        frame = torch.tensor(black, device=x.device, dtype=x.dtype)[:, None, None]
+        padded = frame.expand(*x.shape[:3], height + 2 * pad, width + 2 * pad).clone()
+        padded[..., pad : pad + height, pad : pad + width] = x
         shifts = torch.stack(
             [torch.randint(2 * pad + 1, (2, x.shape[1]), generator=rng) for rng in rngs]
         ).to(x.device)  # [N, 2, B]
@@ -97,7 +103,7 @@ def train(
     cfg: Training,
     images: ImageSplit,
     validation: ImageSplit,
-    width: int = WIDTH,
+    width: int = 10,
 ) -> TrainedStack:
     """Train one instance per entry of `names` (the names of its random streams).
 
@@ -115,11 +121,15 @@ def train(
         width: how many instances run at once. Which kernels run, and so how sums are rounded,
             depends on this number alone: a last, smaller group is filled up with twins.
     """
-    groups = []
-    for at in range(0, len(names), width):
+    groups, latest = [], [math.nan]
+    starts = range(0, len(names), width)
+    ticks = track(
+        range(cfg.epochs * len(starts)), "epochs", note=lambda: f"loss {latest[0]:.3f}"
+    )
+    for at in starts:
         group = list(names[at : at + width])
         twins = [group[-1]] * (width - len(group))
-        trained = _train_group(build, group + twins, cfg, images, validation)
+        trained = _train_group(build, group + twins, cfg, images, validation, ticks, latest)
         groups.append(
             TrainedStack(
                 {name: values[: len(group)] for name, values in trained.stack.items()},
@@ -141,8 +151,10 @@ def _train_group(
     cfg: Training,
     images: ImageSplit,
     validation: ImageSplit,
+    ticks: Iterator[int],
+    latest: list[float],
 ) -> TrainedStack:
-    """Train instances side by side."""
+    """Train instances side by side; an item of `ticks` is taken for each epoch."""
     device, count = images.x.device, len(names)
     module = build().to(device)
     seeds = [seed_for(*name, "init") for name in names]
@@ -166,8 +178,7 @@ def _train_group(
         "validation_loss": [math.nan] * count,
         "validation_accuracy": [math.nan] * count,
     }
-    latest = [math.nan]
-    for epoch in track(range(cfg.epochs), "epochs", note=lambda: f"loss {latest[0]:.3f}"):
+    for epoch, _ in zip(range(cfg.epochs), ticks, strict=False):
         losses, hits = _epoch(module, state, optimizer, cfg, names, epoch, images)
         latest[0] = losses.nanmean().item()
         sound = losses.isfinite() & _finite(state)
@@ -223,7 +234,7 @@ def _epoch(
     loss_sum = torch.zeros(len(names), device=images.x.device)
     hit_sum = torch.zeros_like(loss_sum)
     for chosen in orders.split(cfg.batch_size, 1):
-        x, y = augment(images.x[chosen], cfg.augmentation, rngs), images.y[chosen]
+        x, y = augment(images.x[chosen], cfg.augmentation, rngs, images.black), images.y[chosen]
         outputs = ensemble.run(module, state, x)
         losses = F.cross_entropy(outputs.transpose(1, 2), y, reduction="none").mean(1)
         optimizer.step(torch.autograd.grad(losses.sum(), optimizer.parameters), rate)

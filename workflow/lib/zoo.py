@@ -47,13 +47,19 @@ def train_shard(
     architecture: str,
     instances: range,
     cfg: Training,
+    width: int,
     seed: int,
     images: ImageSplit,
     validation: ImageSplit,
 ) -> training.TrainedStack:
-    """Train the instances of one shard; each depends on (seed, architecture, its number) alone."""
+    """Train the instances of one shard, `width` at a time.
+
+    Each depends on (seed, architecture, its number) alone.
+    """
     names = [("zoo", seed, architecture, instance) for instance in instances]
-    trained = training.train(lambda: _build(architecture, images), names, cfg, images, validation)
+    trained = training.train(
+        lambda: _build(architecture, images), names, cfg, images, validation, width
+    )
     trained.columns["instance"] = list(instances)
     return trained
 

@@ -32,7 +32,8 @@ class ImagesError(DataError):
 class ImageSplit:
     """One split, ready for a network.
 
-    x: float32 [n, C, H, W], normalised; y: int64 [n]; digest: SHA-256 of pixels and labels.
+    x: float32 [n, C, H, W], normalised; y: int64 [n]; digest: SHA-256 of pixels and labels;
+    black: the value of a black pixel in x, one for each channel or one for all.
     """
 
     x: torch.Tensor
@@ -40,6 +41,7 @@ class ImageSplit:
     classes: tuple[str, ...]
     name: str
     digest: str
+    black: tuple[float, ...] = (0.0,)
 
 
 def prepare(cfg: Images, seed: int, out: Mapping[str, str | Path]) -> None:
@@ -81,6 +83,7 @@ def load_split(path: str | Path, device: str = "cpu") -> ImageSplit:
         tuple(attributes["classes"]),
         attributes["name"],
         attributes["digest"],
+        tuple((-mean / std).flatten().tolist()),
     )
 
 

@@ -1,0 +1,29 @@
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+ROOT = Path(workflow.current_basedir)
+sys.path.insert(0, str(ROOT / "workflow"))
+
+
+configfile: ROOT / "config" / "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/zoo.smk"
+include: "rules/weights.smk"
+include: "rules/embed.smk"
+include: "rules/explore.smk"
+include: "rules/evaluate.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    localrule: True
+    input:
+        targets(),

@@ -1,0 +1,56 @@
+"""What all rules share: the checked study, its paths and its shards."""
+
+from lib.config import ConfigError, parse_study
+from lib.embed.arm import find_arm
+from lib.repro import code_hash
+from lib.zoo import shard_ranges
+from snakemake.exceptions import WorkflowError
+
+try:
+    STUDY = parse_study(config)
+except ConfigError as error:
+    raise WorkflowError(str(error))
+
+RESULTS = Path(STUDY.results)
+ARCHITECTURES = list(STUDY.architectures)
+SEEDS = list(STUDY.embedder.seeds)
+SPLITS = ["train", "validation", "test"]
+IMAGES = {split: RESULTS / f"images/{split}.h5" for split in SPLITS}
+TABLES = ["reconstruction", "interpolation", "latent_optimization"]
+
+
+wildcard_constraints:
+    architecture="|".join(ARCHITECTURES),
+    shard=r"\d+",
+    seed=r"\d+",
+
+
+def block(model):
+    """A block of the study as plain values: what a rule names here, and only that, re-runs it."""
+    return model.model_dump(mode="json")
+
+
+def instances(architecture):
+    """The instances of each shard of an architecture, by the shard's number in file names."""
+    ranges = shard_ranges(STUDY.zoo.of(architecture).total, STUDY.zoo.shard_size)
+    return {f"{k:03d}": [numbers.start, numbers.stop] for k, numbers in enumerate(ranges)}
+
+
+def shards(architectures):
+    """The weight shards of some architectures."""
+    return [
+        RESULTS / f"weights/{architecture}/shard_{shard}.h5"
+        for architecture in architectures
+        for shard in instances(architecture)
+    ]
+
+
+def embedders():
+    """The trained embedders, one for each seed."""
+    return [RESULTS / f"multiarch/embedder/seed_{seed}/embedder.safetensors" for seed in SEEDS]
+
+
+def targets():
+    """What the study makes: the reports, and the digest of everything."""
+    pages = ["multiarch_report.html", "report.html", "digests.json"]
+    return [RESULTS / page for page in pages]

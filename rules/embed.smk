@@ -1,0 +1,63 @@
+"""The latent space: the teacher's outputs, then one embedder for each seed.
+
+Output: multiarch/teacher.safetensors, multiarch/embedder/seed_*/{embedder.safetensors,losses.csv}.
+"""
+
+
+rule teacher:
+    input:
+        catalogue=rules.catalogue.output,
+        shards=shards(ARCHITECTURES[-1:]),
+        train=IMAGES["train"],
+        validation=IMAGES["validation"],
+    output:
+        RESULTS / "multiarch/teacher.safetensors",
+    params:
+        teacher=block(STUDY.teacher),
+        architectures=ARCHITECTURES,
+        seed=STUDY.seed,
+        run={"device": STUDY.device, "threads": STUDY.threads},
+        code=code_hash("lib.teacher", *map(nets.module_of, ARCHITECTURES)),
+    threads: STUDY.threads
+    log:
+        RESULTS / "logs/teacher.log",
+    benchmark:
+        RESULTS / "benchmarks/teacher.tsv"
+    conda:
+        "../envs/torch.yaml"
+    script:
+        "../workflow/scripts/teacher.py"
+
+
+rule train_embedder:
+    input:
+        catalogue=rules.catalogue.output,
+        shards=shards(ARCHITECTURES),
+        teacher=rules.teacher.output,
+        train=IMAGES["train"],
+        validation=IMAGES["validation"],
+    output:
+        embedder=RESULTS / "multiarch/embedder/seed_{seed}/embedder.safetensors",
+        card=RESULTS / "multiarch/embedder/seed_{seed}/embedder.safetensors.json",
+        losses=RESULTS / "multiarch/embedder/seed_{seed}/losses.csv",
+    params:
+        embedder=block(STUDY.embedder),
+        architectures=ARCHITECTURES,
+        seed=STUDY.seed,
+        device=STUDY.device,
+        code=code_hash(
+            "lib.embed.trainer",
+            "lib.embed.product",
+            "lib.population",
+            *map(nets.module_of, ARCHITECTURES),
+            find_arm(STUDY.embedder.arm).__module__,
+        ),
+    threads: STUDY.embedder.threads
+    log:
+        RESULTS / "logs/train_embedder/seed_{seed}.log",
+    benchmark:
+        RESULTS / "benchmarks/train_embedder/seed_{seed}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    script:
+        "../workflow/scripts/train_embedder.py"

@@ -1,0 +1,28 @@
+"""Evaluation on the test networks and test images, beside the controls.
+
+Output: multiarch/reconstruction.csv.
+"""
+
+
+rule reconstruction:
+    input:
+        **NETWORKS,
+        **IMAGES,
+    output:
+        RESULTS / "multiarch/reconstruction.csv",
+    params:
+        controls=block(STUDY.controls),
+        architectures=ARCHITECTURES,
+        seeds=SEEDS,
+        seed=STUDY.seed,
+        run={"device": STUDY.device, "threads": STUDY.threads},
+        code=code_hash("lib.evaluate.reconstruction"),
+    threads: STUDY.threads
+    log:
+        RESULTS / "logs/reconstruction.log",
+    benchmark:
+        RESULTS / "benchmarks/reconstruction.tsv"
+    conda:
+        "../envs/torch.yaml"
+    script:
+        "../workflow/scripts/reconstruction.py"

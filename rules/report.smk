@@ -1,0 +1,82 @@
+"""The pages that people read, and the digests of everything the study made.
+
+Output: multiarch_report.html, report.html, digests.json.
+"""
+
+from lib.report import assets
+
+MULTIARCH = {
+    "catalogue": rules.catalogue.output,
+    "latent_map": rules.latents.output.map,
+    "preps": rules.latents.output.preps,
+    "reconstruction": rules.reconstruction.output,
+    "interpolation": rules.interpolation.output,
+    "latent_optimization": rules.latent_optimization.output,
+}
+
+
+rule multiarch_report:
+    input:
+        **MULTIARCH,
+        losses=expand(rules.train_embedder.output.losses, seed=SEEDS),
+        embedders=embedders(),
+        images=IMAGES.values(),
+        assets=assets(),
+    output:
+        report(
+            RESULTS / "multiarch_report.html",
+            caption="../workflow/report/multiarch_report.rst",
+            category="Reports",
+        ),
+    params:
+        study=block(STUDY),
+        benchmarks=RESULTS / "benchmarks",
+        code=code_hash("lib.report", "lib.report.run"),
+    log:
+        RESULTS / "logs/multiarch_report.log",
+    conda:
+        "../envs/report.yaml"
+    script:
+        "../workflow/scripts/multiarch_report.py"
+
+
+rule index:
+    input:
+        pages=rules.multiarch_report.output,
+        assets=assets(),
+    output:
+        report(RESULTS / "report.html", caption="../workflow/report/index.rst", category="Reports"),
+    params:
+        code=code_hash("lib.report"),
+    log:
+        RESULTS / "logs/index.log",
+    conda:
+        "../envs/report.yaml"
+    script:
+        "../workflow/scripts/index.py"
+
+
+rule digests:
+    input:
+        images=IMAGES.values(),
+        shards=shards(ARCHITECTURES),
+        files=[
+            *MULTIARCH.values(),
+            rules.teacher.output,
+            rules.latents.output.latents,
+            expand(rules.train_embedder.output.embedder, seed=SEEDS),
+            expand(rules.train_embedder.output.losses, seed=SEEDS),
+            rules.multiarch_report.output,
+            rules.index.output,
+        ],
+    output:
+        RESULTS / "digests.json",
+    params:
+        root=RESULTS,
+        code=code_hash("lib.digests"),
+    log:
+        RESULTS / "logs/digests.log",
+    conda:
+        "../envs/report.yaml"
+    script:
+        "../workflow/scripts/digests.py"

@@ -1,0 +1,39 @@
+"""Weight extraction: batch norm fused, one HDF5 shard for each trained shard, and the catalogue.
+
+Output: weights/{architecture}/shard_*.h5 (workflow/lib/FORMAT.md) and weights/catalogue.csv.
+"""
+
+
+rule extract_shard:
+    input:
+        states=RESULTS / "zoo/{architecture}/shard_{shard}.safetensors",
+        columns=RESULTS / "zoo/{architecture}/shard_{shard}.csv",
+        images=IMAGES["train"],
+    output:
+        RESULTS / "weights/{architecture}/shard_{shard}.h5",
+    params:
+        instances=lambda wildcards: block(STUDY.zoo.of(wildcards.architecture)),
+        training=block(STUDY.zoo.training) | {"width": STUDY.zoo.width},
+        code=lambda wildcards: code_hash("lib.zoo", nets.module_of(wildcards.architecture)),
+    log:
+        RESULTS / "logs/extract_shard/{architecture}_{shard}.log",
+    conda:
+        "../envs/torch.yaml"
+    script:
+        "../workflow/scripts/extract_shard.py"
+
+
+rule catalogue:
+    input:
+        shards(ARCHITECTURES),
+    output:
+        RESULTS / "weights/catalogue.csv",
+    params:
+        architectures=ARCHITECTURES,
+        code=code_hash("lib.store"),
+    log:
+        RESULTS / "logs/catalogue.log",
+    conda:
+        "../envs/torch.yaml"
+    script:
+        "../workflow/scripts/catalogue.py"

@@ -1,0 +1,111 @@
+"""What every embedder is made of: the spaces of its architectures and the interface of an arm."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from lib import ensemble, nets
+from lib.errors import InputError
+from lib.nets.fuse import fused_skeleton
+from lib.prep import Layout
+
+if TYPE_CHECKING:
+    from lib.config import Embedding
+
+
+class EmbedderError(InputError):
+    """An embedder cannot be built, loaded or used as asked."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """The networks of one architecture: the fused module that runs them and their layout."""
+
+    architecture: str
+    module: nn.Module
+    layout: Layout
+
+    @classmethod
+    def of(cls, architecture: str, channels: int, size: int, classes: int) -> Space:
+        """The space of a registered architecture for images of this kind."""
+        module = fused_skeleton(nets.build(architecture, channels, size, classes)).eval()
+        return cls(architecture, module, Layout.of(module))
+
+    def run(self, flat: Tensor, x: Tensor) -> Tensor:
+        """Logits [n, B, classes] of networks [n, P] on the same images [B, C, H, W]."""
+        return ensemble.run(self.module, self.layout.unflatten(flat), x, shared=True)
+
+    def predict(self, flat: Tensor, x: Tensor) -> Tensor:
+        """As `run`, in batches and without gradients: [n, images, classes]."""
+        return ensemble.predict(self.module, self.layout.unflatten(flat), x)
+
+
+class Arm(nn.Module, ABC):
+    """An embedder: networks of several architectures to one latent space and back.
+
+    An arm is built from the spaces, its config and the shape of an image [C, H, W]; what it takes
+    from the training networks it takes in `prepare`. Its state dict holds all it needs.
+    """
+
+    def __init__(self, spaces: Mapping[str, Space], cfg: Embedding, image: tuple[int, ...],
+                 classes: int) -> None:
+        """Build the parameters; `image` is [C, H, W]."""
+        super().__init__()
+        self.spaces, self.cfg, self.classes = dict(spaces), cfg, classes
+
+    @abstractmethod
+    def prepare(self, networks: Mapping[str, Tensor], scores: Mapping[str, Tensor], x: Tensor,
+                rng: torch.Generator) -> None:
+        """Take statistics from training networks [n, P], their validation scores [n] and images."""
+
+    @abstractmethod
+    def encode(self, architecture: str, flat: Tensor) -> Tensor:
+        """Latents [n, D] of networks [n, P] of one architecture."""
+
+    @abstractmethod
+    def classify(self, latent: Tensor) -> Tensor:
+        """Architecture logits [n, A] of latents [n, D], in class order."""
+
+    @abstractmethod
+    def decode(self, architecture: str, latent: Tensor) -> Tensor:
+        """Networks [n, P] of one architecture from latents [n, D]."""
+
+    def perturb(self, architecture: str, flat: Tensor, rng: torch.Generator) -> Tensor:
+        """Training networks changed at random, as augmentation; unchanged unless an arm says."""
+        return flat
+
+
+_registry: dict[str, type[Arm]] = {}
+
+
+def arm(name: str) -> Callable[[type[Arm]], type[Arm]]:
+    """Register an arm under the name that configs call it by."""
+
+    def register(cls: type[Arm]) -> type[Arm]:
+        _registry[name] = cls
+        return cls
+
+    return register
+
+
+def find_arm(name: str) -> type[Arm]:
+    """The arm of this name; every module of `lib.embed` is looked through.
+
+    Raises:
+        EmbedderError: naming the known arms.
+    """
+    package = importlib.import_module("lib.embed")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"lib.embed.{module.name}")
+    if name not in _registry:
+        raise EmbedderError(f"unknown embedder arm {name!r}, known are "
+                            f"{', '.join(sorted(_registry))}")
+    return _registry[name]

@@ -1,0 +1,24 @@
+"""Losses between networks' outputs (paper, Sec. III-C)."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def distillation(outputs: Tensor, targets: Tensor, temperature: float) -> Tensor:
+    """T^2 KL(targets || outputs) at temperature T, averaged over images: [n].
+
+    `outputs` are logits [n, B, K]; `targets` logits [n, B, K] or [B, K].
+    """
+    wanted = F.log_softmax(targets / temperature, -1)
+    given = F.log_softmax(outputs / temperature, -1)
+    return temperature**2 * (wanted.exp() * (wanted - given)).sum(-1).mean(-1)
+
+
+def labels(outputs: Tensor, y: Tensor) -> Tensor:
+    """Cross entropy of logits [n, B, K] to labels [B], averaged over images: [n]."""
+    count, batch, classes = outputs.shape
+    losses = F.cross_entropy(outputs.reshape(-1, classes), y.expand(count, batch).reshape(-1),
+                             reduction="none")
+    return losses.view(count, batch).mean(1)

@@ -1,0 +1,170 @@
+"""The embedder as a product: load it, encode networks to latents, decode latents to networks."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from lib import nets
+from lib.config import Embedding
+from lib.embed.arm import Arm, EmbedderError, Space, find_arm
+from lib.nets.fuse import bn_pairs, fuse_state
+from lib.prep import LayoutError
+from lib.repro import atomic, digest_arrays, versions
+from lib.store import Catalogue
+
+TYPE, VERSION = "netspace-embedder", 1
+Network = nn.Module | Mapping[str, Tensor] | str
+
+
+def make_arm(cfg: Embedding, architectures: Sequence[str], image: tuple[int, int, int],
+             classes: int) -> Arm:
+    """A freshly initialised arm for these architectures and images [C, H, W]."""
+    channels, size, _ = image
+    spaces = {name: Space.of(name, channels, size, classes) for name in architectures}
+    return find_arm(cfg.arm)(spaces, cfg, image, classes)
+
+
+class Embedder:
+    """A trained embedder: networks to latents [D] and latents to ready networks.
+
+    Attributes:
+        arm: the trained modules.
+        card: what the embedder is and how it was made (plain data).
+    """
+
+    def __init__(self, arm: Arm, card: Mapping[str, Any]) -> None:
+        """Wrap a trained arm; `card` is filled up by `save`."""
+        self.arm, self.card = arm.eval().requires_grad_(False), dict(card)
+
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        """Names of the architectures in class order."""
+        return tuple(self.arm.spaces)
+
+    def encode(self, network: Network, catalogue: Catalogue | str | Path | None = None) -> Tensor:
+        """The latent [D] of a network.
+
+        Args:
+            network: a module or state dict of one of the architectures, with batch norm or fused,
+                or the id of a network in `catalogue`.
+            catalogue: where to look an id up.
+
+        Raises:
+            EmbedderError: the parameters are of none of the architectures, or an id came without
+                a catalogue.
+        """
+        if isinstance(network, str):
+            if catalogue is None:
+                raise EmbedderError(f"to encode {network!r} by its id, give the catalogue it is in")
+            if not isinstance(catalogue, Catalogue):
+                catalogue = Catalogue.load(catalogue)
+            network = catalogue.state_dict(network)
+        name, flat = self.identify(network)
+        with torch.no_grad():
+            return self.arm.encode(name, flat[None])[0]
+
+    def decode(self, latent: Tensor, architecture: str | None = None) -> nn.Module:
+        """A ready network from a latent [D], in eval mode; its `architecture` says which it is.
+
+        Args:
+            latent: a point of the latent space.
+            architecture: decode as this one instead of the predicted one.
+
+        Raises:
+            EmbedderError: the latent is not of this space, or the architecture not known.
+        """
+        latent = torch.as_tensor(latent, dtype=torch.float32)
+        if latent.shape != (self.arm.cfg.latent,) or not latent.isfinite().all():
+            raise EmbedderError(f"a latent of this embedder is {self.arm.cfg.latent} finite numbers, "
+                                f"got shape {tuple(latent.shape)}")
+        name = architecture or self.predict(latent)
+        if name not in self.arm.spaces:
+            raise EmbedderError(f"this embedder cannot decode {name!r}, only "
+                                f"{', '.join(self.architectures)}")
+        space = self.arm.spaces[name]
+        with torch.no_grad():
+            flat = self.arm.decode(name, latent[None])[0]
+        module = copy.deepcopy(space.module)
+        module.load_state_dict({k: v.clone() for k, v in space.layout.unflatten(flat).items()})
+        module.architecture = name
+        return module.eval()
+
+    def predict(self, latent: Tensor) -> str:
+        """The architecture that a latent [D] stands for."""
+        with torch.no_grad():
+            return self.architectures[int(self.arm.classify(latent[None])[0].argmax())]
+
+    def identify(self, network: nn.Module | Mapping[str, Tensor]) -> tuple[str, Tensor]:
+        """Architecture and flat vector [P] (batch norm fused) of a module or state dict."""
+        state = network.state_dict() if isinstance(network, nn.Module) else dict(network)
+        image = self.card["image"]
+        for name, space in self.arm.spaces.items():
+            module = nets.build(name, image[0], image[1], len(self.card["classes"]))
+            if set(state) == set(module.state_dict()):
+                fused = fuse_state(state, bn_pairs(module), module)
+            elif set(state) == {entry.name for entry in space.layout.entries}:
+                fused = state
+            else:
+                continue
+            try:
+                return name, space.layout.flatten(fused).to(torch.float32)
+            except LayoutError:
+                continue
+        raise EmbedderError("these parameters are of none of the architectures of this embedder ("
+                            f"{', '.join(self.architectures)} for images of shape "
+                            f"{'x'.join(map(str, image))}, {len(self.card['classes'])} classes)")
+
+    def save(self, path: str | Path) -> None:
+        """Write `<path>` (safetensors) and its card `<path>.json`, each in one step."""
+        state = {name: value.cpu().contiguous() for name, value in self.arm.state_dict().items()}
+        arrays = {name: value.numpy() for name, value in state.items()}
+        card = {**self.card, "type": TYPE, "version": VERSION,
+                "architectures": list(self.architectures),
+                "embedder": self.arm.cfg.model_dump(mode="json"), "versions": versions(),
+                "parameters": {name: s.layout.size for name, s in self.arm.spaces.items()},
+                "digest": digest_arrays(arrays)}
+        with atomic(path) as temporary:
+            save_file(state, temporary)
+        with atomic(card_path(path)) as temporary:
+            temporary.write_text(json.dumps(card, indent=2) + "\n")
+
+
+def card_path(path: str | Path) -> Path:
+    """Where the card of an embedder file lies."""
+    return Path(f"{path}.json")
+
+
+def load_embedder(path: str | Path, device: str = "cpu") -> Embedder:
+    """The embedder saved at `path`, on `device`; nothing is unpickled, its content is checked.
+
+    Raises:
+        EmbedderError: a file is missing, damaged, or not an embedder of a version known here.
+    """
+    try:
+        card = json.loads(card_path(path).read_text())
+        if card.get("type") != TYPE or card.get("version") != VERSION:
+            raise EmbedderError(f"{card_path(path)}: not an embedder of version {VERSION}")
+        state = load_file(path)
+        arrays = {name: np.ascontiguousarray(value.numpy()) for name, value in state.items()}
+        if digest_arrays(arrays) != card["digest"]:
+            raise EmbedderError(f"{path}: its content does not match the digest in its card")
+        arm = make_arm(Embedding.model_validate(card["embedder"]), card["architectures"],
+                       tuple(card["image"]), len(card["classes"]))
+        arm.load_state_dict(state)
+    except FileNotFoundError as error:
+        raise EmbedderError(f"no embedder at {path}: {error.filename} is missing") from None
+    except EmbedderError:
+        raise
+    except (ValueError, KeyError, AttributeError, TypeError, RuntimeError, SafetensorError) as error:
+        raise EmbedderError(f"{path}: not a whole embedder: {error}") from None
+    return Embedder(arm.to(device), card)

@@ -1,0 +1,86 @@
+"""What a decoded network has to be better than: controls that know the training networks only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from lib import ensemble
+from lib.embed import losses
+from lib.embed.arm import Space
+from lib.nets.fuse import bn_pairs, fuse_state
+from lib.population import Population
+from lib.progress import track
+from lib.repro import generator, seed_for
+
+
+def nearest_weights(train: Population, flat: Tensor) -> Tensor:
+    """For every network [n, P] the training network [n, P] at the smallest Euclidean distance."""
+    return train.flat[torch.cdist(flat, train.flat).argmin(1)]
+
+
+def nearest_agreement(train: Population, known: Tensor, outputs: Tensor) -> Tensor:
+    """For every network the training network [n, P] that agrees with it on most training images.
+
+    Well-trained networks often agree on all of them; of those, the one whose outputs are closest
+    (KL at temperature 4) is taken. `known` [m, images, K] and `outputs` [n, images, K] are logits
+    on training images.
+    """
+    chosen = []
+    for wanted in outputs:
+        agreed = ensemble.agreement(known, wanted)
+        distance = losses.distillation(known, wanted, 4.0)
+        distance[agreed < agreed.max()] = torch.inf
+        chosen.append(distance.argmin())
+    return train.flat[torch.stack(chosen)]
+
+
+def noisy(train: Population, count: int, level: float, names: tuple) -> Tensor:
+    """Training networks [n, P] drawn at random, with noise of `level` times each layer's spread."""
+    rng = generator(*names, "noise")
+    rows = torch.randint(len(train.flat), (count,), generator=rng)
+    flat = train.flat[rows].clone()
+    noise = torch.randn(flat.shape, generator=rng)
+    for entry in train.space.layout.entries:
+        place = slice(entry.offset, entry.offset + entry.size)
+        spread = train.flat[:, place].std() if len(train.flat) > 1 else train.flat[:, place].abs().mean()
+        flat[:, place] += level * spread * noise[:, place]
+    return flat
+
+
+def distill(space: Space, build: Callable[[], torch.nn.Module], count: int, names: tuple,
+            steps: int, rate: float,
+            loss: Callable[[Callable[[Tensor], Tensor], torch.Generator], Tensor],
+            every: int = 0, watch: Callable[[int, Tensor], None] | None = None) -> Tensor:
+    """Train freshly initialised networks from scratch by a loss on their outputs.
+
+    Args:
+        space: the architecture; networks start as fused versions of `build()`.
+        build: makes an unfused module.
+        count: number of networks n.
+        names: names of the random streams.
+        steps: gradient steps (Adam).
+        rate: learning rate.
+        loss: from a function that runs the networks on images and a generator to losses [n].
+        every: call `watch(step, flat)` every so many steps.
+        watch: sees the networks while they train.
+
+    Returns:
+        Networks [n, P].
+    """
+    module = build()
+    fresh = ensemble.init_stack(build, [seed_for(*names, "init", i) for i in range(count)])
+    fused = fuse_state(fresh, bn_pairs(module), module)
+    flat = space.layout.flatten(fused).requires_grad_()
+    optimizer = torch.optim.Adam([flat], lr=rate)
+    for step in track(range(steps), f"distilling {space.architecture}"):
+        if watch and every and step % every == 0:
+            watch(step, flat.detach())
+        optimizer.zero_grad()
+        loss(lambda x: space.run(flat, x), generator(*names, "step", step)).sum().backward()
+        optimizer.step()
+    if watch:
+        watch(steps, flat.detach())
+    return flat.detach()

@@ -1,0 +1,131 @@
+"""Latent-space optimisation: move a latent, decoder frozen, until the network it stands for is good.
+
+Loss (paper, Sec. IV-D): 0.9 KL to the teacher (not times T^2) + 0.1 cross entropy to the labels +
+cross entropy of the architecture head to the required architecture.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lib import ensemble, nets
+from lib.config import Controls, Exploration
+from lib.data.images import ImageSplit
+from lib.embed import losses
+from lib.embed.product import Embedder
+from lib.evaluate.controls import distill
+from lib.population import Population
+from lib.progress import track
+from lib.repro import generator
+
+COLUMNS = ("architecture", "method", "step", "validation_accuracy", "test_accuracy", "start",
+           "seed")
+KL_WEIGHT, LABEL_WEIGHT = 0.9, 0.1
+
+
+class _Best:
+    """Validation accuracies [n] while optimising; keeps each one's best network so far."""
+
+    def __init__(self, population: Population, validation: ImageSplit) -> None:
+        self.population, self.validation = population, validation
+        self.rows: list[tuple[int, list[float]]] = []
+        self.score, self.step = torch.empty(0), torch.empty(0)
+        self.flat = torch.empty(0)
+
+    def see(self, step: int, flat: Tensor, allowed: Tensor | None = None) -> None:
+        """Validate networks [n, P]; those not `allowed` cannot become the best."""
+        outputs = self.population.space.predict(flat, self.validation.x)
+        score = ensemble.accuracy(outputs, self.validation.y)
+        self.rows.append((step, score.tolist()))
+        if allowed is not None:
+            score = torch.where(allowed, score, -torch.ones_like(score))
+        if not len(self.flat):
+            self.score, self.step = score, torch.full_like(score, step)
+            self.flat = flat.clone()
+            return
+        better = score > self.score
+        self.score, self.step = torch.where(better, score, self.score), torch.where(
+            better, torch.full_like(self.step, step), self.step)
+        self.flat[better] = flat[better]
+
+    def table(self, method: str, starts: list[str], seed: int, test: ImageSplit) -> list[tuple]:
+        """Rows of the table; a run that never became allowed has no test accuracy: it failed."""
+        outputs = self.population.space.predict(self.flat, test.x)
+        accuracies = ensemble.accuracy(outputs, test.y)
+        name, rows = self.population.space.architecture, []
+        for step, scores in self.rows:
+            for i, start in enumerate(starts):
+                chosen = step == self.step[i] and self.score[i] >= 0
+                rows.append((name, method, step, scores[i],
+                             accuracies[i].item() if chosen else math.nan, start, seed))
+        return rows
+
+
+def optimize(embedder: Embedder, seed: int, study_seed: int, cfg: Exploration, control: Controls,
+             train: Mapping[str, Population], images: ImageSplit, validation: ImageSplit,
+             test: ImageSplit, teacher: Tensor) -> pd.DataFrame:
+    """The table `latent_optimization.csv` of one embedder.
+
+    For every required architecture the same starting networks, drawn from all training networks.
+    Methods: `latent`; `distilled`, fresh networks trained from scratch with the same loss, number
+    of steps and images; `best_of_zoo`, the training network of best validation accuracy.
+    """
+    names, arm, rows = list(embedder.architectures), embedder.arm, []
+    starts, begin = _starts(embedder, train, cfg, ("optimization", study_seed, seed))
+    for wanted, name in enumerate(names):
+        population, streams = train[name], ("optimization", study_seed, seed, name)
+
+        def batch_loss(run, rng):
+            chosen = torch.randint(len(images.y), (cfg.optimization_batch,), generator=rng)
+            outputs = run(images.x[chosen])
+            temperature = arm.cfg.temperature
+            pull = losses.distillation(outputs, teacher[chosen], temperature) / temperature**2
+            return KL_WEIGHT * pull + LABEL_WEIGHT * losses.labels(outputs, images.y[chosen])
+
+        best = _Best(population, validation)
+        latent = begin.clone().requires_grad_()
+        optimizer = torch.optim.Adam([latent], lr=cfg.optimization_rate)
+        for step in track(range(cfg.optimization_steps + 1), f"optimising towards {name}"):
+            if step % cfg.optimization_every == 0 or step == cfg.optimization_steps:
+                with torch.no_grad():
+                    allowed = arm.classify(latent).argmax(-1) == wanted
+                    best.see(step, arm.decode(name, latent), allowed)
+            if step == cfg.optimization_steps:
+                break
+            flat = arm.decode(name, latent)
+            head = F.cross_entropy(arm.classify(latent), torch.full((len(latent),), wanted),
+                                   reduction="none")
+            loss = batch_loss(lambda x, flat=flat: population.space.run(flat, x),
+                              generator(*streams, "step", step)) + head
+            optimizer.zero_grad()
+            loss.sum().backward()
+            optimizer.step()
+        rows += best.table("latent", starts, seed, test)
+
+        fresh = _Best(population, validation)
+        distill(population.space,
+                lambda name=name: nets.build(name, *images.x.shape[1:3], len(images.classes)),
+                len(starts), streams, cfg.optimization_steps, control.distill_rate, batch_loss,
+                cfg.optimization_every, fresh.see)
+        rows += fresh.table("distilled", [f"fresh-{i}" for i in range(len(starts))], seed, test)
+        zoo = _Best(population, validation)
+        zoo.see(0, population.best()[None])
+        rows += zoo.table("best_of_zoo", [population.names[population.scores.argmax()]], seed, test)
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _starts(embedder: Embedder, train: Mapping[str, Population], cfg: Exploration, names: tuple
+            ) -> tuple[list[str], Tensor]:
+    """Ids and latents [n, D] of training networks to start from, drawn over all architectures."""
+    ids = [(name, i) for name, population in train.items() for i in range(len(population.flat))]
+    chosen = torch.randperm(len(ids), generator=generator(*names, "starts"))
+    picked = [ids[k] for k in chosen[: cfg.optimization_starts].tolist()]
+    with torch.no_grad():
+        latents = [embedder.arm.encode(name, train[name].flat[[i]])[0] for name, i in picked]
+    return [train[name].names[i] for name, i in picked], torch.stack(latents)

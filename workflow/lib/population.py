@@ -1,0 +1,67 @@
+"""The zoo as the later steps need it: per architecture the rows and flat weights of its networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from lib.data.images import ImageSplit
+from lib.embed.arm import EmbedderError, Space
+from lib.store import Catalogue
+
+
+@dataclass(frozen=True)
+class Population:
+    """Networks of one architecture and split: catalogue rows and weights [n, P]."""
+
+    space: Space
+    frame: pd.DataFrame
+    flat: Tensor
+
+    @property
+    def names(self) -> list[str]:
+        """Network ids, in order."""
+        return self.frame["network"].tolist()
+
+    @property
+    def scores(self) -> Tensor:
+        """Validation accuracies [n]."""
+        return torch.tensor(self.frame["validation_accuracy"].to_numpy(), dtype=torch.float32)
+
+    def best(self) -> Tensor:
+        """Weights [P] of the network of best validation accuracy."""
+        return self.flat[self.scores.argmax()]
+
+    def outputs(self, images: ImageSplit) -> Tensor:
+        """Logits [n, images, classes] of every network."""
+        return self.space.predict(self.flat, images.x)
+
+
+def load(catalogue: Catalogue, architectures: Sequence[str], split: str, images: ImageSplit
+         ) -> dict[str, Population]:
+    """The healthy networks of a split, by architecture in class order.
+
+    Raises:
+        EmbedderError: an architecture has none; all of them diverged.
+    """
+    channels, size = images.x.shape[1:3]
+    found = {}
+    for name in architectures:
+        frame = catalogue.select(name, split)
+        if frame.empty:
+            raise EmbedderError(f"no {split} network of {name} is left, all have diverged; lower "
+                                "zoo.training.learning_rate")
+        space = Space.of(name, channels, size, len(images.classes))
+        space.module.to(images.x.device)
+        flat = torch.from_numpy(catalogue.weights(frame)).to(images.x.device)
+        found[name] = Population(space, frame, flat)
+    return found
+
+
+def flats(populations: Mapping[str, Population]) -> dict[str, Tensor]:
+    """The weights alone."""
+    return {name: population.flat for name, population in populations.items()}

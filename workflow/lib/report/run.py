@@ -1,0 +1,51 @@
+"""How a study was made: what a report's last section says, and its one sentence on the data."""
+
+from __future__ import annotations
+
+import csv
+import os
+import platform
+from collections.abc import Iterable
+from pathlib import Path
+
+from lib.config import Study
+from lib.digests import content_digest
+from lib.repro import versions
+
+SOURCES = {"digits": "scikit-learn's handwritten digits", "cifar10": "CIFAR-10",
+           "folder": "images from a folder"}
+
+
+def about(study: Study) -> str:
+    """One sentence on the networks and their images."""
+    images, names = study.images, ", ".join(study.architectures)
+    colour = "colour" if images.channels == 3 else "grey"
+    counts = {study.zoo.of(name).total for name in study.architectures}
+    count = f"{min(counts)}" if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
+    return (f"{count} networks of each architecture ({names}), trained to classify "
+            f"{SOURCES[images.source]} ({images.size}x{images.size} pixels, {colour}).")
+
+
+def run_facts(study: Study, benchmarks: str | Path, artefacts: Iterable[str | Path]) -> dict:
+    """Config, versions, digests of `artefacts`, times of the jobs measured so far, the machine."""
+    root = Path(study.results).absolute()
+    return {
+        "config": study.model_dump(mode="json"),
+        "versions": versions(),
+        "digests": {Path(path).absolute().relative_to(root).as_posix(): content_digest(path)
+                    for path in artefacts},
+        "times": _times(Path(benchmarks)),
+        "machine": {"system": f"{platform.system()} {platform.machine()}",
+                    "cores": os.cpu_count()},
+    }
+
+
+def _times(folder: Path) -> list[dict]:
+    """Seconds of each measured job, from Snakemake's benchmark files."""
+    found = []
+    for path in sorted(folder.rglob("*.tsv")):
+        with open(path, newline="") as stream:
+            for row in csv.DictReader(stream, delimiter="\t"):
+                found.append({"step": path.relative_to(folder).with_suffix("").as_posix(),
+                              "seconds": float(row["s"])})
+    return found

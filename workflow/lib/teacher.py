@@ -1,0 +1,39 @@
+"""The teacher: the outputs that decoded networks are pulled towards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from lib import ensemble, nets, population, training
+from lib.config import Teacher
+from lib.data.images import ImageSplit
+from lib.embed.arm import EmbedderError
+from lib.store import Catalogue
+
+
+def teacher_logits(cfg: Teacher, seed: int, catalogue: Catalogue, architectures: Sequence[str],
+                   images: ImageSplit, validation: ImageSplit) -> Tensor:
+    """Logits [images, K] on the training images, averaged over the teacher's networks.
+
+    They are the training networks of the last architecture of the zoo or, if the config names an
+    architecture (ResNet56 in the paper), networks of that one trained here.
+    """
+    if cfg.architecture is None:
+        last = architectures[-1]
+        return population.load(catalogue, [last], "train", images)[last].outputs(images).mean(0)
+    channels, size = images.x.shape[1:3]
+
+    def build():
+        return nets.build(cfg.architecture, channels, size, len(images.classes))
+
+    names = [("teacher", seed, cfg.architecture, i) for i in range(cfg.networks)]
+    trained = training.train(build, names, cfg.training, images, validation, cfg.networks)
+    healthy = [i for i, status in enumerate(trained.columns["status"]) if status == "ok"]
+    if not healthy:
+        raise EmbedderError(f"every teacher network ({cfg.architecture}) has diverged; lower "
+                            "teacher.training.learning_rate")
+    stack = ensemble.select(trained.stack, torch.tensor(healthy))
+    return ensemble.predict(build().to(images.x.device), stack, images.x).mean(0)

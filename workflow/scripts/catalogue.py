@@ -1,0 +1,10 @@
+"""List all stored networks in one table."""
+
+from lib.progress import job
+from lib.store import Catalogue
+
+with job("catalogue", snakemake.log[0]) as log:
+    catalogue = Catalogue.build(snakemake.input, snakemake.params.architectures)
+    catalogue.save(snakemake.output[0])
+    diverged = int((catalogue.frame["status"] != "ok").sum())
+    log.info("%d networks, %d of them diverged", len(catalogue.frame), diverged)

@@ -1,0 +1,23 @@
+"""Fuse and store the networks of one trained shard."""
+
+from lib import zoo
+from lib.config import Instances
+from lib.data.images import load_split
+from lib.progress import job
+from lib.repro import versions
+from lib.store import write_shard
+
+params, architecture = snakemake.params, snakemake.wildcards.architecture
+with job(f"weights {architecture} {snakemake.wildcards.shard}", snakemake.log[0]):
+    images = load_split(snakemake.input.images)
+    provenance = {
+        "dataset": images.name,
+        "dataset_sha256": images.digest,
+        "training": params.training,
+        "kernels": "torch.func.vmap",
+        "versions": versions(),
+    }
+    trained = zoo.load_raw(snakemake.input.states, snakemake.input.columns)
+    instances = Instances.model_validate(params.instances)
+    shard = zoo.extract(architecture, trained, instances, images, provenance)
+    write_shard(snakemake.output[0], shard)

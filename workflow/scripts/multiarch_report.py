@@ -1,0 +1,29 @@
+"""Write the report on the multi-architecture space."""
+
+from pathlib import Path
+
+from lib.config import Study
+from lib.progress import job
+from lib.repro import atomic
+from lib.report import MultiarchFiles, multiarch_report
+from lib.report.run import about, run_facts
+
+data = snakemake.input
+with job("multi-architecture report", snakemake.log[0]):
+    study = Study.model_validate(snakemake.params.study)
+    files = MultiarchFiles(
+        catalogue=data.catalogue[0],
+        latent_map=data.latent_map,
+        reconstruction=data.reconstruction[0],
+        interpolation=data.interpolation[0],
+        latent_optimization=data.latent_optimization[0],
+        losses=dict(zip(map(str, study.embedder.seeds), data.losses, strict=True)),
+        preps=data.preps,
+    )
+    tables = [data.catalogue[0], data.latent_map, data.reconstruction[0], data.interpolation[0]]
+    artefacts = [*tables, data.latent_optimization[0], data.preps, *data.embedders, *data.images]
+    run = run_facts(study, snakemake.params.benchmarks, artefacts)
+    base = Path(snakemake.output[0]).parent
+    page = multiarch_report(files, study.architectures, run, base, about(study))
+    with atomic(snakemake.output[0]) as temporary:
+        temporary.write_text(page)

@@ -1,0 +1,9 @@
+"""Read, split and store the images of the study."""
+
+from lib.config import Images
+from lib.data.images import prepare
+from lib.progress import job
+
+with job("images", snakemake.log[0]):
+    params = snakemake.params
+    prepare(Images.model_validate(params.images), params.seed, dict(snakemake.output.items()))

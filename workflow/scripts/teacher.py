@@ -1,0 +1,23 @@
+"""Compute the teacher's outputs on the training images."""
+
+from lib.config import Teacher
+from lib.data.images import load_split
+from lib.progress import job
+from lib.repro import atomic, deterministic
+from lib.store import Catalogue
+from lib.teacher import teacher_logits
+from safetensors.torch import save_file
+
+params = snakemake.params
+with job("teacher", snakemake.log[0]):
+    deterministic(params.run["threads"])
+    logits = teacher_logits(
+        Teacher.model_validate(params.teacher),
+        params.seed,
+        Catalogue.load(snakemake.input.catalogue[0]),
+        params.architectures,
+        load_split(snakemake.input.train, params.run["device"]),
+        load_split(snakemake.input.validation, params.run["device"]),
+    )
+    with atomic(snakemake.output[0]) as temporary:
+        save_file({"train": logits.cpu().contiguous()}, temporary)

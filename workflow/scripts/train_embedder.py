@@ -1,0 +1,38 @@
+"""Train the embedder of one seed and keep it with its card and its loss curves."""
+
+import pandas as pd
+import torch
+from lib import population
+from lib.config import Embedding
+from lib.data.images import load_split
+from lib.embed import trainer
+from lib.embed.product import Embedder, make_arm
+from lib.progress import job
+from lib.repro import atomic, deterministic, seed_for
+from lib.store import Catalogue
+from safetensors.torch import load_file
+
+params, seed = snakemake.params, int(snakemake.wildcards.seed)
+with job(f"embedder seed {seed}", snakemake.log[0]):
+    cfg = Embedding.model_validate(params.embedder)
+    deterministic(cfg.threads)
+    images = load_split(snakemake.input.train, params.device)
+    validation = load_split(snakemake.input.validation, params.device)
+    catalogue = Catalogue.load(snakemake.input.catalogue[0])
+    zoo = {
+        split: population.load(catalogue, params.architectures, split, images)
+        for split in ("train", "validation")
+    }
+    names = ("embedder", params.seed, seed)
+    torch.manual_seed(seed_for(*names, "init"))
+    image = tuple(images.x.shape[1:])
+    arm = make_arm(cfg, params.architectures, image, len(images.classes)).to(params.device)
+    networks, held_out = (population.flats(zoo[split]) for split in ("train", "validation"))
+    scores = {name: found.scores for name, found in zoo["train"].items()}
+    teacher = load_file(snakemake.input.teacher[0], params.device)["train"]
+    curves = trainer.train(arm, names, networks, scores, held_out, images, validation, teacher)
+    card = {"image": image, "classes": images.classes, "dataset": images.name, "seed": seed}
+    Embedder(arm.cpu(), card).save(snakemake.output.embedder)
+    with atomic(snakemake.output.losses) as temporary:
+        table = pd.DataFrame(curves.rows, columns=["step", "name", "value"])
+        table.to_csv(temporary, index=False)
