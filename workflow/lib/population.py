@@ -1,4 +1,4 @@
-"""The zoo as the later steps need it: per architecture the rows and flat weights of its networks."""
+"""The zoo as later steps need it: per architecture the rows and flat weights of its networks."""
 
 from __future__ import annotations
 
@@ -41,8 +41,9 @@ class Population:
         return self.space.predict(self.flat, images.x)
 
 
-def load(catalogue: Catalogue, architectures: Sequence[str], split: str, images: ImageSplit
-         ) -> dict[str, Population]:
+def load(
+    catalogue: Catalogue, architectures: Sequence[str], split: str, images: ImageSplit
+) -> dict[str, Population]:
     """The healthy networks of a split, by architecture in class order.
 
     Raises:
@@ -53,8 +54,10 @@ def load(catalogue: Catalogue, architectures: Sequence[str], split: str, images:
     for name in architectures:
         frame = catalogue.select(name, split)
         if frame.empty:
-            raise EmbedderError(f"no {split} network of {name} is left, all have diverged; lower "
-                                "zoo.training.learning_rate")
+            raise EmbedderError(
+                f"no {split} network of {name} is left, all have diverged; lower "
+                "zoo.training.learning_rate"
+            )
         space = Space.of(name, channels, size, len(images.classes))
         space.module.to(images.x.device)
         flat = torch.from_numpy(catalogue.weights(frame)).to(images.x.device)

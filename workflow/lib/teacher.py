@@ -14,8 +14,14 @@ from lib.embed.arm import EmbedderError
 from lib.store import Catalogue
 
 
-def teacher_logits(cfg: Teacher, seed: int, catalogue: Catalogue, architectures: Sequence[str],
-                   images: ImageSplit, validation: ImageSplit) -> Tensor:
+def teacher_logits(
+    cfg: Teacher,
+    seed: int,
+    catalogue: Catalogue,
+    architectures: Sequence[str],
+    images: ImageSplit,
+    validation: ImageSplit,
+) -> Tensor:
     """Logits [images, K] on the training images, averaged over the teacher's networks.
 
     They are the training networks of the last architecture of the zoo or, if the config names an
@@ -33,7 +39,9 @@ def teacher_logits(cfg: Teacher, seed: int, catalogue: Catalogue, architectures:
     trained = training.train(build, names, cfg.training, images, validation, cfg.networks)
     healthy = [i for i, status in enumerate(trained.columns["status"]) if status == "ok"]
     if not healthy:
-        raise EmbedderError(f"every teacher network ({cfg.architecture}) has diverged; lower "
-                            "teacher.training.learning_rate")
+        raise EmbedderError(
+            f"every teacher network ({cfg.architecture}) has diverged; lower "
+            "teacher.training.learning_rate"
+        )
     stack = ensemble.select(trained.stack, torch.tensor(healthy))
     return ensemble.predict(build().to(images.x.device), stack, images.x).mean(0)

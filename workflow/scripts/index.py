@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from lib.progress import job
-from lib.repro import atomic
 from lib.report import index_page
+from lib.repro import atomic
 
 with job("index", snakemake.log[0]):
     page = index_page(list(snakemake.input.pages), Path(snakemake.output[0]).parent)

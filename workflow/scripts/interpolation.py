@@ -1,6 +1,7 @@
 """Walk between test networks of the two extreme architectures."""
 
 import pandas as pd
+
 from lib import population
 from lib.config import Exploration
 from lib.data.images import load_split

@@ -1,6 +1,8 @@
 """Optimise latents towards good networks of every architecture."""
 
 import pandas as pd
+from safetensors.torch import load_file
+
 from lib import population
 from lib.config import Controls, Exploration
 from lib.data.images import load_split
@@ -9,12 +11,13 @@ from lib.explore.optimization import optimize
 from lib.progress import job
 from lib.repro import atomic, deterministic
 from lib.store import Catalogue
-from safetensors.torch import load_file
 
 params, device = snakemake.params, snakemake.params.run["device"]
 with job("latent optimisation", snakemake.log[0]):
     deterministic(params.run["threads"])
-    images = [load_split(snakemake.input[split], device) for split in ("train", "validation", "test")]
+    images = [
+        load_split(snakemake.input[split], device) for split in ("train", "validation", "test")
+    ]
     catalogue = Catalogue.load(snakemake.input.catalogue[0])
     train = population.load(catalogue, params.architectures, "train", images[0])
     teacher = load_file(snakemake.input.teacher[0], device)["train"]

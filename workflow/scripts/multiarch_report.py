@@ -4,9 +4,9 @@ from pathlib import Path
 
 from lib.config import Study
 from lib.progress import job
-from lib.repro import atomic
 from lib.report import MultiarchFiles, multiarch_report
 from lib.report.run import about, run_facts
+from lib.repro import atomic
 
 data = snakemake.input
 with job("multi-architecture report", snakemake.log[0]):

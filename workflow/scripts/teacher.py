@@ -1,12 +1,13 @@
 """Compute the teacher's outputs on the training images."""
 
+from safetensors.torch import save_file
+
 from lib.config import Teacher
 from lib.data.images import load_split
 from lib.progress import job
 from lib.repro import atomic, deterministic
 from lib.store import Catalogue
 from lib.teacher import teacher_logits
-from safetensors.torch import save_file
 
 params = snakemake.params
 with job("teacher", snakemake.log[0]):

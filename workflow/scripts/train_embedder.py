@@ -2,6 +2,8 @@
 
 import pandas as pd
 import torch
+from safetensors.torch import load_file
+
 from lib import population
 from lib.config import Embedding
 from lib.data.images import load_split
@@ -10,7 +12,6 @@ from lib.embed.product import Embedder, make_arm
 from lib.progress import job
 from lib.repro import atomic, deterministic, seed_for
 from lib.store import Catalogue
-from safetensors.torch import load_file
 
 params, seed = snakemake.params, int(snakemake.wildcards.seed)
 with job(f"embedder seed {seed}", snakemake.log[0]):

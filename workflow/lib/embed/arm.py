@@ -55,15 +55,21 @@ class Arm(nn.Module, ABC):
     from the training networks it takes in `prepare`. Its state dict holds all it needs.
     """
 
-    def __init__(self, spaces: Mapping[str, Space], cfg: Embedding, image: tuple[int, ...],
-                 classes: int) -> None:
+    def __init__(
+        self, spaces: Mapping[str, Space], cfg: Embedding, image: tuple[int, ...], classes: int
+    ) -> None:
         """Build the parameters; `image` is [C, H, W]."""
         super().__init__()
         self.spaces, self.cfg, self.classes = dict(spaces), cfg, classes
 
     @abstractmethod
-    def prepare(self, networks: Mapping[str, Tensor], scores: Mapping[str, Tensor], x: Tensor,
-                rng: torch.Generator) -> None:
+    def prepare(
+        self,
+        networks: Mapping[str, Tensor],
+        scores: Mapping[str, Tensor],
+        x: Tensor,
+        rng: torch.Generator,
+    ) -> None:
         """Take statistics from training networks [n, P], their validation scores [n] and images."""
 
     @abstractmethod
@@ -106,6 +112,7 @@ def find_arm(name: str) -> type[Arm]:
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"lib.embed.{module.name}")
     if name not in _registry:
-        raise EmbedderError(f"unknown embedder arm {name!r}, known are "
-                            f"{', '.join(sorted(_registry))}")
+        raise EmbedderError(
+            f"unknown embedder arm {name!r}, known are {', '.join(sorted(_registry))}"
+        )
     return _registry[name]

@@ -19,6 +19,7 @@ def distillation(outputs: Tensor, targets: Tensor, temperature: float) -> Tensor
 def labels(outputs: Tensor, y: Tensor) -> Tensor:
     """Cross entropy of logits [n, B, K] to labels [B], averaged over images: [n]."""
     count, batch, classes = outputs.shape
-    losses = F.cross_entropy(outputs.reshape(-1, classes), y.expand(count, batch).reshape(-1),
-                             reduction="none")
+    losses = F.cross_entropy(
+        outputs.reshape(-1, classes), y.expand(count, batch).reshape(-1), reduction="none"
+    )
     return losses.view(count, batch).mean(1)

@@ -31,8 +31,9 @@ def normalize(outputs: Tensor) -> Tensor:
 class Probing(Arm):
     """One latent of `cfg.latent` numbers, layer-normalised, for every architecture."""
 
-    def __init__(self, spaces: Mapping[str, Space], cfg: Embedding, image: tuple[int, ...],
-                 classes: int) -> None:
+    def __init__(
+        self, spaces: Mapping[str, Space], cfg: Embedding, image: tuple[int, ...], classes: int
+    ) -> None:
         """See `Arm`."""
         super().__init__(spaces, cfg, image, classes)
         features = cfg.probes * classes
@@ -45,17 +46,22 @@ class Probing(Arm):
             self.spread[name] = _fixed(1)
             self.scale[name] = _fixed(size)
             self.base[name] = nn.Parameter(torch.zeros(size))
-            self.directions[name] = nn.Parameter(
-                torch.randn(cfg.rank, size) * 0.3 / cfg.rank**0.5)
+            self.directions[name] = nn.Parameter(torch.randn(cfg.rank, size) * 0.3 / cfg.rank**0.5)
         self.place = nn.Parameter(torch.randn(len(spaces), cfg.latent))
         self.reader = nn.Linear(features, cfg.latent)
         self.trunk = nn.Linear(cfg.latent, cfg.rank)
-        self.head = nn.Sequential(nn.Linear(cfg.latent, HEAD_WIDTH), nn.GELU(),
-                                  nn.Linear(HEAD_WIDTH, len(spaces)))
+        self.head = nn.Sequential(
+            nn.Linear(cfg.latent, HEAD_WIDTH), nn.GELU(), nn.Linear(HEAD_WIDTH, len(spaces))
+        )
 
     @torch.no_grad()
-    def prepare(self, networks: Mapping[str, Tensor], scores: Mapping[str, Tensor], x: Tensor,
-                rng: torch.Generator) -> None:
+    def prepare(
+        self,
+        networks: Mapping[str, Tensor],
+        scores: Mapping[str, Tensor],
+        x: Tensor,
+        rng: torch.Generator,
+    ) -> None:
         """Choose probes; per architecture the scale of each layer and the base to start from."""
         chosen = torch.randperm(len(x), generator=rng)[: len(self.probes)]
         self.probes.copy_(x[chosen.repeat(-(-len(self.probes) // len(chosen)))[: len(self.probes)]])

@@ -26,8 +26,9 @@ TYPE, VERSION = "netspace-embedder", 1
 Network = nn.Module | Mapping[str, Tensor] | str
 
 
-def make_arm(cfg: Embedding, architectures: Sequence[str], image: tuple[int, int, int],
-             classes: int) -> Arm:
+def make_arm(
+    cfg: Embedding, architectures: Sequence[str], image: tuple[int, int, int], classes: int
+) -> Arm:
     """A freshly initialised arm for these architectures and images [C, H, W]."""
     channels, size, _ = image
     spaces = {name: Space.of(name, channels, size, classes) for name in architectures}
@@ -85,12 +86,15 @@ class Embedder:
         """
         latent = torch.as_tensor(latent, dtype=torch.float32)
         if latent.shape != (self.arm.cfg.latent,) or not latent.isfinite().all():
-            raise EmbedderError(f"a latent of this embedder is {self.arm.cfg.latent} finite numbers, "
-                                f"got shape {tuple(latent.shape)}")
+            raise EmbedderError(
+                f"a latent of this embedder is {self.arm.cfg.latent} finite numbers, "
+                f"got shape {tuple(latent.shape)}"
+            )
         name = architecture or self.predict(latent)
         if name not in self.arm.spaces:
-            raise EmbedderError(f"this embedder cannot decode {name!r}, only "
-                                f"{', '.join(self.architectures)}")
+            raise EmbedderError(
+                f"this embedder cannot decode {name!r}, only {', '.join(self.architectures)}"
+            )
         space = self.arm.spaces[name]
         with torch.no_grad():
             flat = self.arm.decode(name, latent[None])[0]
@@ -120,19 +124,26 @@ class Embedder:
                 return name, space.layout.flatten(fused).to(torch.float32)
             except LayoutError:
                 continue
-        raise EmbedderError("these parameters are of none of the architectures of this embedder ("
-                            f"{', '.join(self.architectures)} for images of shape "
-                            f"{'x'.join(map(str, image))}, {len(self.card['classes'])} classes)")
+        raise EmbedderError(
+            "these parameters are of none of the architectures of this embedder ("
+            f"{', '.join(self.architectures)} for images of shape "
+            f"{'x'.join(map(str, image))}, {len(self.card['classes'])} classes)"
+        )
 
     def save(self, path: str | Path) -> None:
         """Write `<path>` (safetensors) and its card `<path>.json`, each in one step."""
         state = {name: value.cpu().contiguous() for name, value in self.arm.state_dict().items()}
         arrays = {name: value.numpy() for name, value in state.items()}
-        card = {**self.card, "type": TYPE, "version": VERSION,
-                "architectures": list(self.architectures),
-                "embedder": self.arm.cfg.model_dump(mode="json"), "versions": versions(),
-                "parameters": {name: s.layout.size for name, s in self.arm.spaces.items()},
-                "digest": digest_arrays(arrays)}
+        card = {
+            **self.card,
+            "type": TYPE,
+            "version": VERSION,
+            "architectures": list(self.architectures),
+            "embedder": self.arm.cfg.model_dump(mode="json"),
+            "versions": versions(),
+            "parameters": {name: s.layout.size for name, s in self.arm.spaces.items()},
+            "digest": digest_arrays(arrays),
+        }
         with atomic(path) as temporary:
             save_file(state, temporary)
         with atomic(card_path(path)) as temporary:
@@ -158,13 +169,24 @@ def load_embedder(path: str | Path, device: str = "cpu") -> Embedder:
         arrays = {name: np.ascontiguousarray(value.numpy()) for name, value in state.items()}
         if digest_arrays(arrays) != card["digest"]:
             raise EmbedderError(f"{path}: its content does not match the digest in its card")
-        arm = make_arm(Embedding.model_validate(card["embedder"]), card["architectures"],
-                       tuple(card["image"]), len(card["classes"]))
+        arm = make_arm(
+            Embedding.model_validate(card["embedder"]),
+            card["architectures"],
+            tuple(card["image"]),
+            len(card["classes"]),
+        )
         arm.load_state_dict(state)
     except FileNotFoundError as error:
         raise EmbedderError(f"no embedder at {path}: {error.filename} is missing") from None
     except EmbedderError:
         raise
-    except (ValueError, KeyError, AttributeError, TypeError, RuntimeError, SafetensorError) as error:
+    except (
+        ValueError,
+        KeyError,
+        AttributeError,
+        TypeError,
+        RuntimeError,
+        SafetensorError,
+    ) as error:
         raise EmbedderError(f"{path}: not a whole embedder: {error}") from None
     return Embedder(arm.to(device), card)

@@ -41,12 +41,13 @@ def between(architectures: int) -> list[float]:
 
 
 def mix(first: Tensor, last: Tensor, gamma: Tensor | float) -> Tensor:
-    """The latents at gamma between two others (paper, Sec. III-D): (1 - gamma) first + gamma last."""
+    """The latents (1 - gamma) first + gamma last, between two others (paper, Sec. III-D)."""
     return (1 - gamma) * first + gamma * last
 
 
-def step_losses(arm: Arm, networks: Networks, x: Tensor, y: Tensor, teacher: Tensor, clean: int
-                ) -> dict[str, Tensor]:
+def step_losses(
+    arm: Arm, networks: Networks, x: Tensor, y: Tensor, teacher: Tensor, clean: int
+) -> dict[str, Tensor]:
     """The parts of the loss for one batch, each summed over architectures.
 
     Args:
@@ -58,8 +59,10 @@ def step_losses(arm: Arm, networks: Networks, x: Tensor, y: Tensor, teacher: Ten
         clean: number of clean images.
     """
     names, temperature = list(arm.spaces), arm.cfg.temperature
-    total = dict.fromkeys(("own", "teacher", "label", "architecture", "interpolation"),
-                          torch.zeros((), device=x.device))
+    total = dict.fromkeys(
+        ("own", "teacher", "label", "architecture", "interpolation"),
+        torch.zeros((), device=x.device),
+    )
     latents = {name: arm.encode(name, flat) for name, flat in networks.items()}
 
     def placed(name: str, latent: Tensor) -> Tensor:
@@ -73,17 +76,21 @@ def step_losses(arm: Arm, networks: Networks, x: Tensor, y: Tensor, teacher: Ten
         outputs = space.run(arm.decode(name, latents[name]), x)
         total["own"] = total["own"] + losses.distillation(outputs, targets, temperature).mean()
         outputs = outputs[:, :clean]
-        total["teacher"] = total["teacher"] + losses.distillation(outputs, teacher,
-                                                                  temperature).mean()
+        total["teacher"] = (
+            total["teacher"] + losses.distillation(outputs, teacher, temperature).mean()
+        )
         total["label"] = total["label"] + losses.labels(outputs, y).mean()
         total["architecture"] = total["architecture"] + placed(name, latents[name])
     if names[0] in latents and names[-1] in latents:
         for name, gamma in zip(names[1:-1], between(len(names)), strict=True):
             latent = mix(latents[names[0]], latents[names[-1]], gamma)
             outputs = arm.spaces[name].run(arm.decode(name, latent), x[:clean])
-            total["interpolation"] = (total["interpolation"] + placed(name, latent)
-                                      + losses.distillation(outputs, teacher, temperature).mean()
-                                      + arm.cfg.weights.label * losses.labels(outputs, y).mean())
+            total["interpolation"] = (
+                total["interpolation"]
+                + placed(name, latent)
+                + losses.distillation(outputs, teacher, temperature).mean()
+                + arm.cfg.weights.label * losses.labels(outputs, y).mean()
+            )
     return total
 
 
@@ -104,7 +111,9 @@ def validate(arm: Arm, networks: Networks, images: ImageSplit) -> dict[str, floa
         right = (arm.classify(latents[name]).argmax(-1) == k).float()
         outputs = space.predict(arm.decode(name, latents[name]), images.x)
         accuracies.append((right * ensemble.accuracy(outputs, images.y)).mean())
-        agreements.append((right * ensemble.agreement(outputs, space.predict(flat, images.x))).mean())
+        agreements.append(
+            (right * ensemble.agreement(outputs, space.predict(flat, images.x))).mean()
+        )
     inner = []
     if names[0] in latents and names[-1] in latents:
         count = min(len(latents[names[0]]), len(latents[names[-1]]))
@@ -113,9 +122,11 @@ def validate(arm: Arm, networks: Networks, images: ImageSplit) -> dict[str, floa
             right = (arm.classify(latent).argmax(-1) == k).float()
             outputs = arm.spaces[name].predict(arm.decode(name, latent), images.x)
             inner.append((right * ensemble.accuracy(outputs, images.y)).mean())
-    return {"validation_accuracy": torch.stack(accuracies).mean().item(),
-            "validation_agreement": torch.stack(agreements).mean().item(),
-            "validation_interpolation": torch.stack(inner).mean().item() if inner else math.nan}
+    return {
+        "validation_accuracy": torch.stack(accuracies).mean().item(),
+        "validation_agreement": torch.stack(agreements).mean().item(),
+        "validation_interpolation": torch.stack(inner).mean().item() if inner else math.nan,
+    }
 
 
 def score(found: Mapping[str, float]) -> float:
@@ -124,8 +135,16 @@ def score(found: Mapping[str, float]) -> float:
     return found["validation_agreement"] + (0 if math.isnan(inner) else inner)
 
 
-def train(arm: Arm, names: tuple, networks: Networks, scores: Networks, held_out: Networks,
-          images: ImageSplit, validation: ImageSplit, teacher: Tensor) -> Curves:
+def train(
+    arm: Arm,
+    names: tuple,
+    networks: Networks,
+    scores: Networks,
+    held_out: Networks,
+    images: ImageSplit,
+    validation: ImageSplit,
+    teacher: Tensor,
+) -> Curves:
     """Train `arm` in place and leave it at its best checkpoint by `score` on held-out networks.
 
     Args:
@@ -142,10 +161,15 @@ def train(arm: Arm, names: tuple, networks: Networks, scores: Networks, held_out
         if not len(flat):
             raise EmbedderError(f"no {name} to train the embedder with: all have diverged")
     arm.prepare(networks, scores, images.x, generator(*names, "prepare"))
-    optimizer = torch.optim.Adam([p for p in arm.parameters() if p.requires_grad],
-                                 lr=cfg.learning_rate)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(
-        1.0, (step + 1) / WARM_UP) * 0.5 * (1 + math.cos(math.pi * step / cfg.steps)))
+    optimizer = torch.optim.Adam(
+        [p for p in arm.parameters() if p.requires_grad], lr=cfg.learning_rate
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer,
+        lambda step: (
+            min(1.0, (step + 1) / WARM_UP) * 0.5 * (1 + math.cos(math.pi * step / cfg.steps))
+        ),
+    )
     curves, best, best_score, latest = Curves(), None, -math.inf, [math.nan]
     for step in track(range(cfg.steps), "steps", note=lambda: f"loss {latest[0]:.3f}"):
         rng = generator(*names, "step", step)
@@ -158,8 +182,9 @@ def train(arm: Arm, names: tuple, networks: Networks, scores: Networks, held_out
         schedule.step()
         latest[0], done = loss.item(), step + 1
         if not math.isfinite(latest[0]):
-            raise EmbedderError(f"the embedder's loss is not finite at step {done}; lower "
-                                "embedder.learning_rate")
+            raise EmbedderError(
+                f"the embedder's loss is not finite at step {done}; lower embedder.learning_rate"
+            )
         if done % LOG_EVERY == 0 or done == 1:
             curves.add(done, {"loss": latest[0], **{k: v.item() for k, v in parts.items()}})
         if done % cfg.select_every == 0 or done == cfg.steps:
@@ -172,8 +197,9 @@ def train(arm: Arm, names: tuple, networks: Networks, scores: Networks, held_out
     return curves
 
 
-def _batch(arm: Arm, networks: Networks, images: ImageSplit, teacher: Tensor,
-           rng: torch.Generator) -> tuple:
+def _batch(
+    arm: Arm, networks: Networks, images: ImageSplit, teacher: Tensor, rng: torch.Generator
+) -> tuple:
     cfg, device, picked = arm.cfg, images.x.device, {}
     for name, flat in networks.items():
         rows = torch.randperm(len(flat), generator=rng)

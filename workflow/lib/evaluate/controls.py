@@ -45,15 +45,24 @@ def noisy(train: Population, count: int, level: float, names: tuple) -> Tensor:
     noise = torch.randn(flat.shape, generator=rng)
     for entry in train.space.layout.entries:
         place = slice(entry.offset, entry.offset + entry.size)
-        spread = train.flat[:, place].std() if len(train.flat) > 1 else train.flat[:, place].abs().mean()
+        spread = (
+            train.flat[:, place].std() if len(train.flat) > 1 else train.flat[:, place].abs().mean()
+        )
         flat[:, place] += level * spread * noise[:, place]
     return flat
 
 
-def distill(space: Space, build: Callable[[], torch.nn.Module], count: int, names: tuple,
-            steps: int, rate: float,
-            loss: Callable[[Callable[[Tensor], Tensor], torch.Generator], Tensor],
-            every: int = 0, watch: Callable[[int, Tensor], None] | None = None) -> Tensor:
+def distill(
+    space: Space,
+    build: Callable[[], torch.nn.Module],
+    count: int,
+    names: tuple,
+    steps: int,
+    rate: float,
+    loss: Callable[[Callable[[Tensor], Tensor], torch.Generator], Tensor],
+    every: int = 0,
+    watch: Callable[[int, Tensor], None] | None = None,
+) -> Tensor:
     """Train freshly initialised networks from scratch by a loss on their outputs.
 
     Args:

@@ -18,8 +18,18 @@ from lib.embed.trainer import noisy_images
 from lib.evaluate import controls
 from lib.population import Population
 
-COLUMNS = ("network", "architecture", "method", "predicted_architecture", "target_accuracy",
-           "accuracy", "agreement", "agreement_other", "embedder", "seed")
+COLUMNS = (
+    "network",
+    "architecture",
+    "method",
+    "predicted_architecture",
+    "target_accuracy",
+    "accuracy",
+    "agreement",
+    "agreement_other",
+    "embedder",
+    "seed",
+)
 Zoo = Mapping[str, Population]
 
 
@@ -36,25 +46,47 @@ def agreement_other(outputs: Tensor, targets: Tensor, labels: Tensor, band: int)
     distance = (scores[:, None] - scores[None]).abs()
     distance.fill_diagonal_(torch.inf)
     others = distance.argsort(dim=1, stable=True)[:, : min(band, count - 1)]
-    return torch.stack([ensemble.agreement(outputs[i], targets[others[i]]).mean()
-                        for i in range(count)])
+    return torch.stack(
+        [ensemble.agreement(outputs[i], targets[others[i]]).mean() for i in range(count)]
+    )
 
 
-def rows(population: Population, targets: Tensor, outputs: Tensor, images: ImageSplit, band: int,
-         method: str, predicted: list[str] | None = None, embedder: str = "none", seed: int = 0
-         ) -> list[tuple]:
+def rows(
+    population: Population,
+    targets: Tensor,
+    outputs: Tensor,
+    images: ImageSplit,
+    band: int,
+    method: str,
+    predicted: list[str] | None = None,
+    embedder: str = "none",
+    seed: int = 0,
+) -> list[tuple]:
     """Rows of the table for one method: `targets` and `outputs` are logits [n, images, K]."""
     count, name = len(targets), population.space.architecture
-    values = (ensemble.accuracy(targets, images.y), ensemble.accuracy(outputs, images.y),
-              ensemble.agreement(outputs, targets),
-              agreement_other(outputs, targets, images.y, band))
-    return list(zip(population.names, [name] * count, [method] * count, predicted or [name] * count,
-                    *(value.tolist() for value in values), [embedder] * count, [seed] * count,
-                    strict=True))
+    values = (
+        ensemble.accuracy(targets, images.y),
+        ensemble.accuracy(outputs, images.y),
+        ensemble.agreement(outputs, targets),
+        agreement_other(outputs, targets, images.y, band),
+    )
+    return list(
+        zip(
+            population.names,
+            [name] * count,
+            [method] * count,
+            predicted or [name] * count,
+            *(value.tolist() for value in values),
+            [embedder] * count,
+            [seed] * count,
+            strict=True,
+        )
+    )
 
 
-def decoded_rows(embedder: Embedder, seed: int, train: Zoo, test: Zoo,
-                 images: ImageSplit, band: int) -> list[tuple]:
+def decoded_rows(
+    embedder: Embedder, seed: int, train: Zoo, test: Zoo, images: ImageSplit, band: int
+) -> list[tuple]:
     """Rows of the decoded networks, and of the decoder at the mean latent of each architecture."""
     arm, names, found = embedder.arm, list(embedder.architectures), []
     label = arm.cfg.arm
@@ -70,8 +102,17 @@ def decoded_rows(embedder: Embedder, seed: int, train: Zoo, test: Zoo,
             with torch.no_grad():
                 flat = arm.decode(names[k], latents[these])
             outputs[these] = test[names[k]].space.predict(flat, images.x)
-        found += rows(population, targets, outputs, images, band, "decoded",
-                      [names[k] for k in classes], label, seed)
+        found += rows(
+            population,
+            targets,
+            outputs,
+            images,
+            band,
+            "decoded",
+            [names[k] for k in classes],
+            label,
+            seed,
+        )
         with torch.no_grad():
             flat = arm.decode(name, mean)
         outputs = population.space.predict(flat, images.x).expand_as(targets)
@@ -79,8 +120,15 @@ def decoded_rows(embedder: Embedder, seed: int, train: Zoo, test: Zoo,
     return found
 
 
-def control_rows(cfg: Controls, seed: int, embedding: Embedding, train: Zoo, test: Zoo,
-                 known: ImageSplit, images: ImageSplit) -> list[tuple]:
+def control_rows(
+    cfg: Controls,
+    seed: int,
+    embedding: Embedding,
+    train: Zoo,
+    test: Zoo,
+    known: ImageSplit,
+    images: ImageSplit,
+) -> list[tuple]:
     """Rows of every control that knows the training networks, or the target's outputs alone.
 
     Args:
@@ -111,12 +159,19 @@ def control_rows(cfg: Controls, seed: int, embedding: Embedding, train: Zoo, tes
             "constant": trained.best().expand(count, -1),
             "nearest_weights": controls.nearest_weights(trained, population.flat),
             "nearest_agreement": controls.nearest_agreement(
-                trained, trained.outputs(known), population.outputs(known)),
+                trained, trained.outputs(known), population.outputs(known)
+            ),
             "noise": controls.noisy(trained, count, cfg.noise, names),
             "mean_weights": trained.flat.mean(0).expand(count, -1),
             "distilled": controls.distill(
-                space, lambda name=name: nets.build(name, *known.x.shape[1:3], len(known.classes)),
-                count, (*names, "distilled"), steps, cfg.distill_rate, own),
+                space,
+                lambda name=name: nets.build(name, *known.x.shape[1:3], len(known.classes)),
+                count,
+                (*names, "distilled"),
+                steps,
+                cfg.distill_rate,
+                own,
+            ),
         }
         for method, flat in flats.items():
             outputs = space.predict(flat, images.x)

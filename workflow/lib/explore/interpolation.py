@@ -21,8 +21,9 @@ from lib.progress import track
 COLUMNS = ("pair", "method", "gamma", "predicted_architecture", "accuracy", "seed")
 
 
-def points_of(cfg: Exploration, architectures: int, counts: tuple[int, int]
-              ) -> list[tuple[int, int, list[float]]]:
+def points_of(
+    cfg: Exploration, architectures: int, counts: tuple[int, int]
+) -> list[tuple[int, int, list[float]]]:
     """The pairs (number of the first, of the last network) and the gammas looked at for each.
 
     All pairs are looked at where the inner architectures lie (1/3 and 2/3 for four); the first
@@ -30,12 +31,21 @@ def points_of(cfg: Exploration, architectures: int, counts: tuple[int, int]
     """
     curve = np.linspace(0, 1, cfg.points).tolist()
     inner = between(architectures)
-    return [(i, j, sorted({*inner, *curve}) if i == j and i < cfg.pairs else inner)
-            for i in range(counts[0]) for j in range(counts[1])]
+    return [
+        (i, j, sorted({*inner, *curve}) if i == j and i < cfg.pairs else inner)
+        for i in range(counts[0])
+        for j in range(counts[1])
+    ]
 
 
-def interpolate(embedder: Embedder, seed: int, cfg: Exploration, train: Mapping[str, Population],
-                test: Mapping[str, Population], images: ImageSplit) -> pd.DataFrame:
+def interpolate(
+    embedder: Embedder,
+    seed: int,
+    cfg: Exploration,
+    train: Mapping[str, Population],
+    test: Mapping[str, Population],
+    images: ImageSplit,
+) -> pd.DataFrame:
     """The table `interpolation.csv` of one embedder, between the first and last architecture.
 
     Methods: `latent`, the decoded networks; `weights`, the PReps themselves interpolated and run
@@ -61,12 +71,16 @@ def interpolate(embedder: Embedder, seed: int, cfg: Exploration, train: Mapping[
                 decoded = arm.decode(name, latents[at])
             size = test[name].space.layout.size
             raw = mix(_fit(first.flat[i], size), _fit(last.flat[j], size), gamma[at])
-            found = {"latent": _accuracy(test[name], decoded, images),
-                     "weights": _accuracy(test[name], raw, images),
-                     "constant": [constant[name]] * len(at)}
-            rows += [(pair, method, gammas[p], name, accuracy, seed)
-                     for method, accuracies in found.items()
-                     for p, accuracy in zip(at.tolist(), accuracies, strict=True)]
+            found = {
+                "latent": _accuracy(test[name], decoded, images),
+                "weights": _accuracy(test[name], raw, images),
+                "constant": [constant[name]] * len(at),
+            }
+            rows += [
+                (pair, method, gammas[p], name, accuracy, seed)
+                for method, accuracies in found.items()
+                for p, accuracy in zip(at.tolist(), accuracies, strict=True)
+            ]
     table = pd.DataFrame(rows, columns=COLUMNS)
     return table.sort_values(["pair", "method", "gamma"], kind="stable", ignore_index=True)
 

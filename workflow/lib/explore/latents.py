@@ -20,8 +20,9 @@ from lib.repro import atomic
 PREP_ASPECT = 4  # pictures of PReps are this many times wider than high
 
 
-def encode_all(embedder: Embedder, zoo: Sequence[Mapping[str, Population]]
-               ) -> tuple[pd.DataFrame, Tensor]:
+def encode_all(
+    embedder: Embedder, zoo: Sequence[Mapping[str, Population]]
+) -> tuple[pd.DataFrame, Tensor]:
     """Catalogue rows of all networks, by architecture and split, and their latents [n, D]."""
     frames, latents = [], []
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Latent-space optimisation: move a latent, decoder frozen, until the network it stands for is good.
+"""Latent-space optimisation: move a latent, decoder frozen, until its network is good.
 
 Loss (paper, Sec. IV-D): 0.9 KL to the teacher (not times T^2) + 0.1 cross entropy to the labels +
 cross entropy of the architecture head to the required architecture.
@@ -24,8 +24,15 @@ from lib.population import Population
 from lib.progress import track
 from lib.repro import generator
 
-COLUMNS = ("architecture", "method", "step", "validation_accuracy", "test_accuracy", "start",
-           "seed")
+COLUMNS = (
+    "architecture",
+    "method",
+    "step",
+    "validation_accuracy",
+    "test_accuracy",
+    "start",
+    "seed",
+)
 KL_WEIGHT, LABEL_WEIGHT = 0.9, 0.1
 
 
@@ -50,8 +57,10 @@ class _Best:
             self.flat = flat.clone()
             return
         better = score > self.score
-        self.score, self.step = torch.where(better, score, self.score), torch.where(
-            better, torch.full_like(self.step, step), self.step)
+        self.score, self.step = (
+            torch.where(better, score, self.score),
+            torch.where(better, torch.full_like(self.step, step), self.step),
+        )
         self.flat[better] = flat[better]
 
     def table(self, method: str, starts: list[str], seed: int, test: ImageSplit) -> list[tuple]:
@@ -62,14 +71,32 @@ class _Best:
         for step, scores in self.rows:
             for i, start in enumerate(starts):
                 chosen = step == self.step[i] and self.score[i] >= 0
-                rows.append((name, method, step, scores[i],
-                             accuracies[i].item() if chosen else math.nan, start, seed))
+                rows.append(
+                    (
+                        name,
+                        method,
+                        step,
+                        scores[i],
+                        accuracies[i].item() if chosen else math.nan,
+                        start,
+                        seed,
+                    )
+                )
         return rows
 
 
-def optimize(embedder: Embedder, seed: int, study_seed: int, cfg: Exploration, control: Controls,
-             train: Mapping[str, Population], images: ImageSplit, validation: ImageSplit,
-             test: ImageSplit, teacher: Tensor) -> pd.DataFrame:
+def optimize(
+    embedder: Embedder,
+    seed: int,
+    study_seed: int,
+    cfg: Exploration,
+    control: Controls,
+    train: Mapping[str, Population],
+    images: ImageSplit,
+    validation: ImageSplit,
+    test: ImageSplit,
+    teacher: Tensor,
+) -> pd.DataFrame:
     """The table `latent_optimization.csv` of one embedder.
 
     For every required architecture the same starting networks, drawn from all training networks.
@@ -99,20 +126,33 @@ def optimize(embedder: Embedder, seed: int, study_seed: int, cfg: Exploration, c
             if step == cfg.optimization_steps:
                 break
             flat = arm.decode(name, latent)
-            head = F.cross_entropy(arm.classify(latent), torch.full((len(latent),), wanted),
-                                   reduction="none")
-            loss = batch_loss(lambda x, flat=flat: population.space.run(flat, x),
-                              generator(*streams, "step", step)) + head
+            head = F.cross_entropy(
+                arm.classify(latent), torch.full((len(latent),), wanted), reduction="none"
+            )
+            loss = (
+                batch_loss(
+                    lambda x, flat=flat, space=population.space: space.run(flat, x),
+                    generator(*streams, "step", step),
+                )
+                + head
+            )
             optimizer.zero_grad()
             loss.sum().backward()
             optimizer.step()
         rows += best.table("latent", starts, seed, test)
 
         fresh = _Best(population, validation)
-        distill(population.space,
-                lambda name=name: nets.build(name, *images.x.shape[1:3], len(images.classes)),
-                len(starts), streams, cfg.optimization_steps, control.distill_rate, batch_loss,
-                cfg.optimization_every, fresh.see)
+        distill(
+            population.space,
+            lambda name=name: nets.build(name, *images.x.shape[1:3], len(images.classes)),
+            len(starts),
+            streams,
+            cfg.optimization_steps,
+            control.distill_rate,
+            batch_loss,
+            cfg.optimization_every,
+            fresh.see,
+        )
         rows += fresh.table("distilled", [f"fresh-{i}" for i in range(len(starts))], seed, test)
         zoo = _Best(population, validation)
         zoo.see(0, population.best()[None])
@@ -120,8 +160,9 @@ def optimize(embedder: Embedder, seed: int, study_seed: int, cfg: Exploration, c
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _starts(embedder: Embedder, train: Mapping[str, Population], cfg: Exploration, names: tuple
-            ) -> tuple[list[str], Tensor]:
+def _starts(
+    embedder: Embedder, train: Mapping[str, Population], cfg: Exploration, names: tuple
+) -> tuple[list[str], Tensor]:
     """Ids and latents [n, D] of training networks to start from, drawn over all architectures."""
     ids = [(name, i) for name, population in train.items() for i in range(len(population.flat))]
     chosen = torch.randperm(len(ids), generator=generator(*names, "starts"))
