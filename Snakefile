@@ -24,6 +24,6 @@ include: "rules/report.smk"
 
 rule all:
     default_target: True
-    localrule: True
     input:
         targets(),
+    localrule: True

@@ -7,15 +7,15 @@ Output: images/{train,validation,test}.h5. Only evaluation reads the test images
 rule prepare_images:
     output:
         **IMAGES,
-    params:
-        images=block(STUDY.images),
-        seed=STUDY.seed,
-        code=code_hash("lib.data.images"),
     log:
         RESULTS / "logs/prepare_images.log",
     benchmark:
         RESULTS / "benchmarks/prepare_images.tsv"
     conda:
         "../envs/torch.yaml"
+    params:
+        images=block(STUDY.images),
+        seed=STUDY.seed,
+        code=code_hash("lib.data.images"),
     script:
         "../workflow/scripts/prepare_images.py"

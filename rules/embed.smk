@@ -12,19 +12,19 @@ rule teacher:
         validation=IMAGES["validation"],
     output:
         RESULTS / "multiarch/teacher.safetensors",
-    params:
-        teacher=block(STUDY.teacher),
-        architectures=ARCHITECTURES,
-        seed=STUDY.seed,
-        run={"device": STUDY.device, "threads": STUDY.threads},
-        code=code_hash("lib.teacher", *map(nets.module_of, ARCHITECTURES)),
-    threads: STUDY.threads
     log:
         RESULTS / "logs/teacher.log",
     benchmark:
         RESULTS / "benchmarks/teacher.tsv"
     conda:
         "../envs/torch.yaml"
+    threads: STUDY.threads
+    params:
+        teacher=block(STUDY.teacher),
+        architectures=ARCHITECTURES,
+        seed=STUDY.seed,
+        run={"device": STUDY.device, "threads": STUDY.threads},
+        code=code_hash("lib.teacher", *map(nets.module_of, ARCHITECTURES)),
     script:
         "../workflow/scripts/teacher.py"
 
@@ -40,6 +40,13 @@ rule train_embedder:
         embedder=RESULTS / "multiarch/embedder/seed_{seed}/embedder.safetensors",
         card=RESULTS / "multiarch/embedder/seed_{seed}/embedder.safetensors.json",
         losses=RESULTS / "multiarch/embedder/seed_{seed}/losses.csv",
+    log:
+        RESULTS / "logs/train_embedder/seed_{seed}.log",
+    benchmark:
+        RESULTS / "benchmarks/train_embedder/seed_{seed}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: STUDY.embedder.threads
     params:
         embedder=block(STUDY.embedder),
         architectures=ARCHITECTURES,
@@ -52,12 +59,5 @@ rule train_embedder:
             *map(nets.module_of, ARCHITECTURES),
             find_arm(STUDY.embedder.arm).__module__,
         ),
-    threads: STUDY.embedder.threads
-    log:
-        RESULTS / "logs/train_embedder/seed_{seed}.log",
-    benchmark:
-        RESULTS / "benchmarks/train_embedder/seed_{seed}.tsv"
-    conda:
-        "../envs/torch.yaml"
     script:
         "../workflow/scripts/train_embedder.py"

@@ -10,6 +10,13 @@ rule reconstruction:
         **IMAGES,
     output:
         RESULTS / "multiarch/reconstruction.csv",
+    log:
+        RESULTS / "logs/reconstruction.log",
+    benchmark:
+        RESULTS / "benchmarks/reconstruction.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: STUDY.threads
     params:
         controls=block(STUDY.controls),
         architectures=ARCHITECTURES,
@@ -17,12 +24,5 @@ rule reconstruction:
         seed=STUDY.seed,
         run={"device": STUDY.device, "threads": STUDY.threads},
         code=code_hash("lib.evaluate.reconstruction"),
-    threads: STUDY.threads
-    log:
-        RESULTS / "logs/reconstruction.log",
-    benchmark:
-        RESULTS / "benchmarks/reconstruction.tsv"
-    conda:
-        "../envs/torch.yaml"
     script:
         "../workflow/scripts/reconstruction.py"

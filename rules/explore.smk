@@ -19,18 +19,18 @@ rule latents:
         latents=RESULTS / "multiarch/latents.safetensors",
         map=RESULTS / "multiarch/latent_map.csv",
         preps=RESULTS / "multiarch/preps.h5",
-    params:
-        architectures=ARCHITECTURES,
-        seeds=SEEDS,
-        run={"device": STUDY.device, "threads": STUDY.threads},
-        code=code_hash("lib.explore.latents"),
-    threads: STUDY.threads
     log:
         RESULTS / "logs/latents.log",
     benchmark:
         RESULTS / "benchmarks/latents.tsv"
     conda:
         "../envs/torch.yaml"
+    threads: STUDY.threads
+    params:
+        architectures=ARCHITECTURES,
+        seeds=SEEDS,
+        run={"device": STUDY.device, "threads": STUDY.threads},
+        code=code_hash("lib.explore.latents"),
     script:
         "../workflow/scripts/latents.py"
 
@@ -41,19 +41,19 @@ rule interpolation:
         test=IMAGES["test"],
     output:
         RESULTS / "multiarch/interpolation.csv",
-    params:
-        explore=block(STUDY.explore),
-        architectures=ARCHITECTURES,
-        seeds=SEEDS,
-        run={"device": STUDY.device, "threads": STUDY.threads},
-        code=code_hash("lib.explore.interpolation"),
-    threads: STUDY.threads
     log:
         RESULTS / "logs/interpolation.log",
     benchmark:
         RESULTS / "benchmarks/interpolation.tsv"
     conda:
         "../envs/torch.yaml"
+    threads: STUDY.threads
+    params:
+        explore=block(STUDY.explore),
+        architectures=ARCHITECTURES,
+        seeds=SEEDS,
+        run={"device": STUDY.device, "threads": STUDY.threads},
+        code=code_hash("lib.explore.interpolation"),
     script:
         "../workflow/scripts/interpolation.py"
 
@@ -65,6 +65,13 @@ rule latent_optimization:
         teacher=rules.teacher.output,
     output:
         RESULTS / "multiarch/latent_optimization.csv",
+    log:
+        RESULTS / "logs/latent_optimization.log",
+    benchmark:
+        RESULTS / "benchmarks/latent_optimization.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: STUDY.threads
     params:
         explore=block(STUDY.explore),
         controls=block(STUDY.controls),
@@ -73,12 +80,5 @@ rule latent_optimization:
         seed=STUDY.seed,
         run={"device": STUDY.device, "threads": STUDY.threads},
         code=code_hash("lib.explore.optimization"),
-    threads: STUDY.threads
-    log:
-        RESULTS / "logs/latent_optimization.log",
-    benchmark:
-        RESULTS / "benchmarks/latent_optimization.tsv"
-    conda:
-        "../envs/torch.yaml"
     script:
         "../workflow/scripts/latent_optimization.py"

@@ -28,14 +28,14 @@ rule multiarch_report:
             caption="../workflow/report/multiarch_report.rst",
             category="Reports",
         ),
-    params:
-        study=block(STUDY),
-        benchmarks=RESULTS / "benchmarks",
-        code=code_hash("lib.report", "lib.report.run"),
     log:
         RESULTS / "logs/multiarch_report.log",
     conda:
         "../envs/report.yaml"
+    params:
+        study=block(STUDY),
+        benchmarks=RESULTS / "benchmarks",
+        code=code_hash("lib.report", "lib.report.run"),
     script:
         "../workflow/scripts/multiarch_report.py"
 
@@ -46,12 +46,12 @@ rule index:
         assets=assets(),
     output:
         report(RESULTS / "report.html", caption="../workflow/report/index.rst", category="Reports"),
-    params:
-        code=code_hash("lib.report"),
     log:
         RESULTS / "logs/index.log",
     conda:
         "../envs/report.yaml"
+    params:
+        code=code_hash("lib.report"),
     script:
         "../workflow/scripts/index.py"
 
@@ -71,12 +71,12 @@ rule digests:
         ],
     output:
         RESULTS / "digests.json",
-    params:
-        root=RESULTS,
-        code=code_hash("lib.digests"),
     log:
         RESULTS / "logs/digests.log",
     conda:
         "../envs/report.yaml"
+    params:
+        root=RESULTS,
+        code=code_hash("lib.digests"),
     script:
         "../workflow/scripts/digests.py"

@@ -11,14 +11,14 @@ rule extract_shard:
         images=IMAGES["train"],
     output:
         RESULTS / "weights/{architecture}/shard_{shard}.h5",
-    params:
-        instances=lambda wildcards: block(STUDY.zoo.of(wildcards.architecture)),
-        training=block(STUDY.zoo.training) | {"width": STUDY.zoo.width},
-        code=lambda wildcards: code_hash("lib.zoo", nets.module_of(wildcards.architecture)),
     log:
         RESULTS / "logs/extract_shard/{architecture}_{shard}.log",
     conda:
         "../envs/torch.yaml"
+    params:
+        instances=lambda wildcards: block(STUDY.zoo.of(wildcards.architecture)),
+        training=block(STUDY.zoo.training) | {"width": STUDY.zoo.width},
+        code=lambda wildcards: code_hash("lib.zoo", nets.module_of(wildcards.architecture)),
     script:
         "../workflow/scripts/extract_shard.py"
 
@@ -28,12 +28,12 @@ rule catalogue:
         shards(ARCHITECTURES),
     output:
         RESULTS / "weights/catalogue.csv",
-    params:
-        architectures=ARCHITECTURES,
-        code=code_hash("lib.store"),
     log:
         RESULTS / "logs/catalogue.log",
     conda:
         "../envs/torch.yaml"
+    params:
+        architectures=ARCHITECTURES,
+        code=code_hash("lib.store"),
     script:
         "../workflow/scripts/catalogue.py"

@@ -14,6 +14,13 @@ rule train_shard:
     output:
         states=RESULTS / "zoo/{architecture}/shard_{shard}.safetensors",
         columns=RESULTS / "zoo/{architecture}/shard_{shard}.csv",
+    log:
+        RESULTS / "logs/train_shard/{architecture}_{shard}.log",
+    benchmark:
+        RESULTS / "benchmarks/train_shard/{architecture}_{shard}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: STUDY.threads
     params:
         training=block(STUDY.zoo.training),
         width=STUDY.zoo.width,
@@ -21,12 +28,5 @@ rule train_shard:
         seed=STUDY.seed,
         run={"device": STUDY.device, "threads": STUDY.threads},
         code=lambda wildcards: code_hash("lib.zoo", nets.module_of(wildcards.architecture)),
-    threads: STUDY.threads
-    log:
-        RESULTS / "logs/train_shard/{architecture}_{shard}.log",
-    benchmark:
-        RESULTS / "benchmarks/train_shard/{architecture}_{shard}.tsv"
-    conda:
-        "../envs/torch.yaml"
     script:
         "../workflow/scripts/train_shard.py"
