@@ -91,6 +91,12 @@ def chosen(optimization: pd.DataFrame) -> pd.DataFrame:
     return optimization[optimization["test_accuracy"].notna()]
 
 
+def run_count(optimization: pd.DataFrame) -> int:
+    """How many runs there are, those included that never reached the required architecture."""
+    keys = [name for name in ("architecture", "method", "start", "seed") if name in optimization]
+    return len(optimization[keys].drop_duplicates())
+
+
 def verdicts(
     networks: pd.DataFrame,
     interpolation: pd.DataFrame,
@@ -222,8 +228,9 @@ def _inner_accuracy(inner: pd.DataFrame, trained: dict[str, float]) -> Verdict:
 
 
 def _optimization(optimization: pd.DataFrame, trained: dict[str, float]) -> Verdict:
-    picked = chosen(optimization)
-    means = picked[picked["method"] == "latent"].groupby("architecture")["test_accuracy"].mean()
+    runs = optimization[optimization["method"] == "latent"]
+    picked = chosen(runs)
+    means = picked.groupby("architecture")["test_accuracy"].mean()
     listed = ", ".join(
         f"{name} {percent(means[name])} (trained {percent(trained[name])})"
         for name in trained
@@ -232,7 +239,8 @@ def _optimization(optimization: pd.DataFrame, trained: dict[str, float]) -> Verd
     return Verdict(
         "note" if listed else "open",
         "Can a latent be optimised towards a required architecture?",
-        f"Test accuracy at the chosen step: {listed}" if listed else "Not measured",
+        f"{len(picked)} of {run_count(runs)} runs got there; test accuracy at the chosen step: "
+        f"{listed}" if listed else "No run got there" if len(runs) else "Not measured",
         "No threshold set; beside the trained test networks' mean",
         "latent_optimization",
     )

@@ -9,7 +9,7 @@ import pandas as pd
 from lib.evaluate.statistics import mean_interval
 from lib.report.blocks import Cell, Table
 from lib.report.style import METHODS, interval, method_label, percent, points
-from lib.report.summary import at_inner_points, chosen
+from lib.report.summary import at_inner_points, chosen, run_count
 
 EVERY = "All architectures"
 
@@ -120,18 +120,18 @@ def optimization(
 ) -> Table:
     """The chosen step of every run, averaged over starts and seeds."""
     rows, strong = [], []
-    picked = chosen(frame)
     for name in architectures:
-        for method, some in picked[picked["architecture"] == name].groupby("method", sort=False):
+        for method, runs in frame[frame["architecture"] == name].groupby("method", sort=False):
             reference = trained.get(name, float("nan"))
+            some, total = chosen(runs), run_count(runs)
             step = some["step"].median()
             rows.append(
                 [
                     Cell(name),
                     Cell(method_label(method)),
-                    Cell(str(len(some))),
+                    Cell(f"{len(some)} of {total}"),
                     Cell(f"{step:.0f}" if step > 0 else "–"),
-                    Cell(percent(some["validation_accuracy"].mean())),
+                    Cell(percent(some["validation_accuracy"].mean()) if len(some) else "–"),
                     _mean(some["test_accuracy"]),
                     _mean(some["test_accuracy"] - reference, points),
                 ]
@@ -142,7 +142,7 @@ def optimization(
         (
             "Architecture",
             "Method",
-            "Runs",
+            "Runs that got there",
             "Chosen step, median",
             "Validation accuracy",
             "Test accuracy",
@@ -150,6 +150,7 @@ def optimization(
         ),
         rows,
         "The step with the best validation accuracy is chosen; test images are read there only. "
+        "A latent that never stands for the required architecture at a validated step has failed. "
         "Mean over runs with the 95 % interval where there are at least two, cut to what is "
         "possible.",
         "latent_optimization",

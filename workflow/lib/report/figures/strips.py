@@ -59,6 +59,7 @@ def strips(columns: Sequence[Strip], palette: Palette, title: str) -> go.Figure:
                 hovertemplate=f"%{{text}}<br>{strip.name}: %{{y:.1%}}<extra></extra>",
             )
             mean, low, high = mean_interval(part[strip.column])
+            low, high = max(low, 0.0), min(high, 1.0)  # a share; few networks give wide intervals
             figure.add_scatter(
                 x=[place + offset + 0.05],
                 y=[mean],
