@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
@@ -29,7 +28,8 @@ def points_of(
     All pairs are looked at where the inner architectures lie (1/3 and 2/3 for four); the first
     `cfg.pairs` pairs of networks with the same place in their lists along the whole way.
     """
-    curve = np.linspace(0, 1, cfg.points).tolist()
+    # One division each, so that the inner places are hit exactly and not counted twice.
+    curve = [k / (cfg.points - 1) for k in range(cfg.points)]
     inner = between(architectures)
     return [
         (i, j, sorted({*inner, *curve}) if i == j and i < cfg.pairs else inner)
@@ -60,7 +60,7 @@ def interpolate(
     rows = []
     todo = points_of(cfg, len(names), (len(first.flat), len(last.flat)))
     for i, j, gammas in track(todo, "pairs"):
-        gamma = torch.tensor(gammas, dtype=torch.float32)[:, None]
+        gamma = torch.tensor(gammas, dtype=torch.float32, device=ends[0].device)[:, None]
         latents = mix(ends[0][i], ends[1][j], gamma)
         with torch.no_grad():
             classes = arm.classify(latents).argmax(-1)
