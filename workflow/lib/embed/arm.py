@@ -62,6 +62,12 @@ class Arm(nn.Module, ABC):
         super().__init__()
         self.spaces, self.cfg, self.classes = dict(spaces), cfg, classes
 
+    def _apply(self, fn, recurse: bool = True) -> Arm:
+        # The spaces run beside the arm, outside its state dict, and have to follow it to a device.
+        for space in self.spaces.values():
+            space.module._apply(fn)
+        return super()._apply(fn, recurse)
+
     @abstractmethod
     def prepare(
         self,
@@ -93,9 +99,19 @@ _registry: dict[str, type[Arm]] = {}
 
 
 def arm(name: str) -> Callable[[type[Arm]], type[Arm]]:
-    """Register an arm under the name that configs call it by."""
+    """Register an arm under the name that configs call it by.
+
+    Raises:
+        EmbedderError: another module has taken the name already.
+    """
 
     def register(cls: type[Arm]) -> type[Arm]:
+        taken = _registry.get(name)
+        if taken and taken.__module__ != cls.__module__:
+            raise EmbedderError(
+                f"embedder arm {name!r} of {cls.__module__} is already defined in "
+                f"{taken.__module__}; pick another name"
+            )
         _registry[name] = cls
         return cls
 

@@ -42,7 +42,7 @@ def noisy(train: Population, count: int, level: float, names: tuple) -> Tensor:
     rng = generator(*names, "noise")
     rows = torch.randint(len(train.flat), (count,), generator=rng)
     flat = train.flat[rows].clone()
-    noise = torch.randn(flat.shape, generator=rng)
+    noise = torch.randn(flat.shape, generator=rng).to(flat.device)
     for entry in train.space.layout.entries:
         place = slice(entry.offset, entry.offset + entry.size)
         spread = (
@@ -82,7 +82,8 @@ def distill(
     module = build()
     fresh = ensemble.init_stack(build, [seed_for(*names, "init", i) for i in range(count)])
     fused = fuse_state(fresh, bn_pairs(module), module)
-    flat = space.layout.flatten(fused).requires_grad_()
+    device = next(space.module.parameters()).device
+    flat = space.layout.flatten(fused).to(device).requires_grad_()
     optimizer = torch.optim.Adam([flat], lr=rate)
     for step in track(range(steps), f"distilling {space.architecture}"):
         if watch and every and step % every == 0:

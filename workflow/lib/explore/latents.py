@@ -35,8 +35,9 @@ def encode_all(
 
 def latent_map(embedder: Embedder, frame: pd.DataFrame, latents: Tensor, seed: int) -> pd.DataFrame:
     """The table `latent_map.csv`: the first two principal components of the training latents."""
-    fitted = PCA(2, svd_solver="full").fit(latents[(frame["split"] == "train").to_numpy()].numpy())
-    places = fitted.transform(latents.numpy())
+    points = latents.cpu().numpy()
+    fitted = PCA(2, svd_solver="full").fit(points[(frame["split"] == "train").to_numpy()])
+    places = fitted.transform(points)
     with torch.no_grad():
         classes = embedder.arm.classify(latents).argmax(-1).tolist()
     table = frame[["network", "architecture", "split", "validation_accuracy"]].copy()
@@ -57,4 +58,4 @@ def write_preps(path: str | Path, embedder: Embedder, test: Mapping[str, Populat
             group = file.create_group(name)
             group.attrs["network"] = population.names[0]
             for label, values in (("original", flat), ("decoded", decoded)):
-                group[label] = to_prep(values, height, width)[0].numpy()
+                group[label] = to_prep(values, height, width)[0].cpu().numpy()

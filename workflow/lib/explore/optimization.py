@@ -127,7 +127,9 @@ def optimize(
                 break
             flat = arm.decode(name, latent)
             head = F.cross_entropy(
-                arm.classify(latent), torch.full((len(latent),), wanted), reduction="none"
+                arm.classify(latent),
+                torch.full((len(latent),), wanted, device=latent.device),
+                reduction="none",
             )
             loss = (
                 batch_loss(
