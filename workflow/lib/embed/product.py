@@ -17,8 +17,7 @@ from torch import Tensor, nn
 from lib import nets
 from lib.config import Embedding
 from lib.embed.arm import Arm, EmbedderError, Space, find_arm
-from lib.nets.fuse import bn_pairs, fuse_state
-from lib.prep import LayoutError
+from lib.nets.fuse import Pairs, bn_pairs, fuse_state
 from lib.repro import atomic, digest_arrays, versions
 from lib.store import Catalogue
 
@@ -46,6 +45,12 @@ class Embedder:
     def __init__(self, arm: Arm, card: Mapping[str, Any]) -> None:
         """Wrap a trained arm; `card` is filled up by `save`."""
         self.arm, self.card = arm.eval().requires_grad_(False), dict(card)
+        self._modules: dict[str, tuple[nn.Module, Pairs]] = {}
+
+    @property
+    def device(self) -> torch.device:
+        """Where the arm runs, latents are returned and decoded networks lie."""
+        return next(self.arm.parameters()).device
 
     @property
     def architectures(self) -> tuple[str, ...]:
@@ -61,8 +66,9 @@ class Embedder:
             catalogue: where to look an id up.
 
         Raises:
-            EmbedderError: the parameters are of none of the architectures, or an id came without
-                a catalogue.
+            EmbedderError: the parameters are of none of the architectures or not finite, or an id
+                came without a catalogue.
+            CatalogueError: the catalogue has no such network.
         """
         if isinstance(network, str):
             if catalogue is None:
@@ -84,12 +90,12 @@ class Embedder:
         Raises:
             EmbedderError: the latent is not of this space, or the architecture not known.
         """
-        latent = torch.as_tensor(latent, dtype=torch.float32)
-        if latent.shape != (self.arm.cfg.latent,) or not latent.isfinite().all():
-            raise EmbedderError(
-                f"a latent of this embedder is {self.arm.cfg.latent} finite numbers, "
-                f"got shape {tuple(latent.shape)}"
-            )
+        latent = torch.as_tensor(latent, dtype=torch.float32, device=self.device)
+        wanted = f"a latent of this embedder is {self.arm.cfg.latent} finite numbers, got"
+        if latent.shape != (self.arm.cfg.latent,):
+            raise EmbedderError(f"{wanted} shape {tuple(latent.shape)}")
+        if not latent.isfinite().all():
+            raise EmbedderError(f"{wanted} {int((~latent.isfinite()).sum())} NaN or infinite ones")
         name = architecture or self.predict(latent)
         if name not in self.arm.spaces:
             raise EmbedderError(
@@ -106,29 +112,42 @@ class Embedder:
     def predict(self, latent: Tensor) -> str:
         """The architecture that a latent [D] stands for."""
         with torch.no_grad():
-            return self.architectures[int(self.arm.classify(latent[None])[0].argmax())]
+            classes = self.arm.classify(latent[None].to(self.device))
+        return self.architectures[int(classes[0].argmax())]
 
     def identify(self, network: nn.Module | Mapping[str, Tensor]) -> tuple[str, Tensor]:
         """Architecture and flat vector [P] (batch norm fused) of a module or state dict."""
-        state = network.state_dict() if isinstance(network, nn.Module) else dict(network)
-        image = self.card["image"]
+        state = network.state_dict() if isinstance(network, nn.Module) else network
+        if not (isinstance(state, Mapping) and all(isinstance(v, Tensor) for v in state.values())):
+            raise EmbedderError(
+                "a network is a module, a state dict of tensors or the id of one in a catalogue, "
+                f"got {type(network).__name__}"
+            )
+        state = {k: v.float() for k, v in state.items()}
+        shapes, image = _shapes(state), self.card["image"]
         for name, space in self.arm.spaces.items():
-            module = nets.build(name, image[0], image[1], len(self.card["classes"]))
-            if set(state) == set(module.state_dict()):
-                fused = fuse_state(state, bn_pairs(module), module)
-            elif set(state) == {entry.name for entry in space.layout.entries}:
-                fused = state
-            else:
-                continue
-            try:
-                return name, space.layout.flatten(fused).to(torch.float32)
-            except LayoutError:
-                continue
+            if shapes != {entry.name: entry.shape for entry in space.layout.entries}:
+                module, pairs = self._unfused(name)
+                if shapes != _shapes(module.state_dict()):
+                    continue
+                state = fuse_state(state, pairs, module)
+            flat = space.layout.flatten(state).to(self.device)
+            if not flat.isfinite().all():
+                raise EmbedderError(f"this {name} has parameters that are NaN or infinite")
+            return name, flat
         raise EmbedderError(
             "these parameters are of none of the architectures of this embedder ("
             f"{', '.join(self.architectures)} for images of shape "
             f"{'x'.join(map(str, image))}, {len(self.card['classes'])} classes)"
         )
+
+    def _unfused(self, name: str) -> tuple[nn.Module, Pairs]:
+        if name not in self._modules:
+            channels, size, _ = self.card["image"]
+            with torch.random.fork_rng(devices=[]):
+                module = nets.build(name, channels, size, self.arm.classes)
+            self._modules[name] = module, bn_pairs(module)
+        return self._modules[name]
 
     def save(self, path: str | Path) -> None:
         """Write `<path>` (safetensors) and its card `<path>.json`, each in one step."""
@@ -155,6 +174,10 @@ def card_path(path: str | Path) -> Path:
     return Path(f"{path}.json")
 
 
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in state.items()}
+
+
 def load_embedder(path: str | Path, device: str = "cpu") -> Embedder:
     """The embedder saved at `path`, on `device`; nothing is unpickled, its content is checked.
 
@@ -169,15 +192,17 @@ def load_embedder(path: str | Path, device: str = "cpu") -> Embedder:
         arrays = {name: np.ascontiguousarray(value.numpy()) for name, value in state.items()}
         if digest_arrays(arrays) != card["digest"]:
             raise EmbedderError(f"{path}: its content does not match the digest in its card")
-        arm = make_arm(
-            Embedding.model_validate(card["embedder"]),
-            card["architectures"],
-            tuple(card["image"]),
-            len(card["classes"]),
-        )
+        with torch.random.fork_rng(devices=[]):
+            arm = make_arm(
+                Embedding.model_validate(card["embedder"]),
+                card["architectures"],
+                tuple(card["image"]),
+                len(card["classes"]),
+            )
         arm.load_state_dict(state)
     except FileNotFoundError as error:
-        raise EmbedderError(f"no embedder at {path}: {error.filename} is missing") from None
+        missing = error.filename or path
+        raise EmbedderError(f"no embedder at {path}: {missing} is missing") from None
     except EmbedderError:
         raise
     except (
@@ -186,6 +211,7 @@ def load_embedder(path: str | Path, device: str = "cpu") -> Embedder:
         AttributeError,
         TypeError,
         RuntimeError,
+        OSError,
         SafetensorError,
     ) as error:
         raise EmbedderError(f"{path}: not a whole embedder: {error}") from None
