@@ -1,14 +1,17 @@
 """What all rules share: the checked study, its paths and its shards."""
 
-from lib.config import ConfigError, parse_study
+from lib.config import parse_study
+from lib.data.images import check_source
 from lib.embed.arm import find_arm
+from lib.errors import InputError
 from lib.repro import code_hash
 from lib.zoo import shard_ranges
 from snakemake.exceptions import WorkflowError
 
 try:
     STUDY = parse_study(config)
-except ConfigError as error:
+    check_source(STUDY.images)
+except InputError as error:
     raise WorkflowError(str(error))
 
 RESULTS = Path(STUDY.results)
@@ -25,9 +28,12 @@ wildcard_constraints:
     seed=r"\d+",
 
 
-def block(model):
-    """A block of the study as plain values: what a rule names here, and only that, re-runs it."""
-    return model.model_dump(mode="json")
+def block(model, **keys):
+    """A block of the study as plain values: what a rule names here, and only that, re-runs it.
+
+    `include` or `exclude` names some of its keys; what was left out is at its default in the job.
+    """
+    return model.model_dump(mode="json", **keys)
 
 
 def instances(architecture):

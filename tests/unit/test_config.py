@@ -263,8 +263,8 @@ def test_an_impossible_value_is_named_with_its_field_and_what_is_allowed(path, v
     ("images.std", [0], "images.std.0: must be greater than 0, got 0"),
     ("architectures", ["ResNet8", 8], "architectures.1: must be text, got 8"),
     ("zoo.training.milestones", [3, 1], "zoo.training: milestones must rise, got [3, 1]"),
-    ("zoo.training.select_from", 20,
-     "zoo.training: select_from is 20, must be less than epochs (20)"),
+    ("zoo.training.select_from", 25,
+     "zoo.training: select_from is 25, must be less than epochs (25)"),
     ("architectures", ["ResNet8", "LeNetLike", "ResNet8"],
      "study: architectures must differ, got ResNet8, LeNetLike, ResNet8"),
     ("zoo.overrides.VGG", {}, "study: zoo.overrides names VGG, which is not in architectures"),
@@ -344,7 +344,21 @@ def test_long_values_are_shortened():
 @pytest.mark.parametrize("names", [["ResNet8", "VGG16"], ["ResNet-8", "LeNetLike"]])
 def test_an_unknown_architecture_is_named_with_the_known_ones(names):
     wrong = names[1] if names[0] == "ResNet8" else names[0]
-    refused({"architectures": names}, f"unknown architecture '{wrong}'", "LeNetLike, ", "ResNet56")
+    refused({"architectures": names}, f"  architectures: unknown architecture '{wrong}'",
+            "LeNetLike, ", "ResNet56")
+
+
+def test_an_unknown_teacher_or_arm_is_named_with_its_field():
+    refused({"teacher": {"architecture": "VGG16"}}, "  teacher.architecture: unknown architecture")
+    refused({"embedder": {"arm": "strong"}}, "  embedder.arm: unknown embedder arm 'strong'")
+
+
+def test_numbers_inside_blocks_from_the_command_line_arrive_as_text():
+    images = {"source": "cifar10", "path": "x", "size": "32", "channels": "3",
+              "mean": ["0"] * 3, "std": ["1"] * 3}
+    study = parse_study({"images": images, "zoo": {"shard_size": "4"}})
+    assert (study.images.size, study.images.channels, study.zoo.shard_size) == (32, 3, 4)
+    refused({"images": {"size": "28"}}, "images.size: must be 8, 32 or 64, got")
 
 
 @pytest.mark.parametrize("raw", ["digits", 3, [1], [["seed", 1]], True, math.nan])

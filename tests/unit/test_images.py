@@ -23,7 +23,7 @@ from PIL import Image
 
 from lib.config import Images
 from lib.data import download
-from lib.data.images import SPLITS, ImagesError, load_split, prepare
+from lib.data.images import SPLITS, ImagesError, check_source, load_split, prepare
 from lib.errors import InputError
 
 COLOR = {"size": 32, "channels": 3, "mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
@@ -495,6 +495,15 @@ def test_a_plain_tar_cut_between_two_files_is_noticed(tmp_path):
     for cut in cuts:
         path.write_bytes(whole[:cut])
         refused("breaks off", tmp_path, path=str(path), **GREY)
+
+
+def test_a_missing_source_shows_before_anything_is_read(tmp_path):
+    gone = str(tmp_path / "gone.tar.gz")
+    with pytest.raises(ImagesError, match="images.path: .*gone.tar.gz: no such file or folder"):
+        check_source(Images(path=gone, **CIFAR))
+    check_source(Images(path=gone, url="https://example.org/x", sha256="0" * 64, **CIFAR))
+    check_source(Images(source="digits", path=gone))
+    check_source(Images(path=str(tmp_path), **CIFAR))
 
 
 def test_missing_paths_and_sources(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 
 from lib import progress
 from lib.progress import job, log, track
+from lib.store import ShardError
 
 STAMP = r"\d\d:\d\d:\d\d"
 
@@ -72,6 +73,15 @@ def test_an_error_is_raised_again_and_its_traceback_is_in_the_log(tmp_path, caps
     assert "done in" not in text
     err = capsys.readouterr().err
     assert "extract: failed: ValueError: no such shard" in err and "Traceback" not in err
+
+
+def test_what_is_the_users_to_mend_ends_the_process_with_its_message_alone(tmp_path, capsys):
+    path = tmp_path / "zoo.log"
+    with pytest.raises(SystemExit) as ended, job("extract", path):
+        raise ShardError("shard_000.h5 is truncated")
+    assert ended.value.code == 1 and ended.value.__suppress_context__
+    assert re.fullmatch(rf"{STAMP} extract: failed: shard_000.h5 is truncated\n", path.read_text())
+    assert capsys.readouterr().err == path.read_text()
 
 
 def test_an_interrupt_is_logged_too(tmp_path):

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -79,6 +81,12 @@ class Images(Block):
                         "images of its own")
     limit_per_class: Count | None = Field(None, description="use at most this many images of each "
                                           "class and split")
+
+    @field_validator("size", "channels", mode="before")
+    @classmethod
+    def _number_in_text(cls, value: Any) -> Any:
+        """Numbers inside blocks given as `--config images={...}` arrive as text."""
+        return int(value) if isinstance(value, str) and value.isdecimal() else value
 
     @model_validator(mode="after")
     def _consistent(self) -> Images:
@@ -284,15 +292,25 @@ def parse_study(raw: Any, where: str = "config") -> Study:
 
     try:
         study = Study.model_validate(raw)
-        teacher = [study.teacher.architecture] if study.teacher.architecture else []
-        for name in [*study.architectures, *teacher]:
-            nets.build(name, study.images.channels, study.images.size, 10)
-        find_arm(study.embedder.arm)
     except ValidationError as error:
         raise ConfigError(f"{where} is not a valid study:\n{faults(error, Study)}") from None
-    except InputError as error:
-        raise ConfigError(f"{where} is not a valid study:\n  {error}") from None
+    names = [("architectures", name) for name in study.architectures]
+    if study.teacher.architecture:
+        names.append(("teacher.architecture", study.teacher.architecture))
+    for field, name in names:
+        with _blaming(field, where):
+            nets.build(name, study.images.channels, study.images.size, 10)
+    with _blaming("embedder.arm", where):
+        find_arm(study.embedder.arm)
     return study
+
+
+@contextmanager
+def _blaming(field: str, where: str) -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        raise ConfigError(f"{where} is not a valid study:\n  {field}: {error}") from None
 
 
 def load_study(path: str | Path) -> Study:

@@ -13,6 +13,8 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from lib.errors import InputError
+
 T = TypeVar("T")
 log = logging.getLogger("lib")
 PLAIN_EVERY = 10.0  # seconds between progress lines
@@ -23,6 +25,7 @@ LINE = "{desc}{bar:24} {percentage:.0f}% {n_fmt}/{total_fmt}, {remaining} left{p
 def job(label: str, log_file: str | Path | None = None) -> Iterator[logging.Logger]:
     """Log what happens inside to stderr and to `log_file`, uncaught errors included.
 
+    An `InputError` is the user's to mend: it ends the process (status 1) with its message alone.
     Jobs of a study run side by side on one terminal, so every line names the job it comes from.
     """
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
@@ -37,6 +40,9 @@ def job(label: str, log_file: str | Path | None = None) -> Iterator[logging.Logg
     try:
         yield log
         log.info("done in %s", tqdm.format_interval(time.monotonic() - start))
+    except InputError as error:
+        log.error("failed: %s", error)
+        raise SystemExit(1) from None
     except BaseException as error:
         for handler in handlers[1:]:
             handler.stream.write(traceback.format_exc())

@@ -87,11 +87,25 @@ def load_split(path: str | Path, device: str = "cpu") -> ImageSplit:
     )
 
 
+def check_source(cfg: Images) -> None:
+    """See that a source that cannot be downloaded is there; nothing is read.
+
+    Raises:
+        ImagesError: it is not.
+    """
+    if cfg.source == "digits" or cfg.path is None or cfg.url:
+        return
+    if not Path(cfg.path).exists():
+        raise ImagesError(
+            f"images.path: {cfg.path}: no such file or folder; expected the images of source "
+            f"{cfg.source}"
+        )
+
+
 def _obtain(cfg: Images, folder: Path) -> Path:
+    check_source(cfg)
     if cfg.path is not None and (Path(cfg.path).exists() or not cfg.url):
         path = Path(cfg.path)
-        if not path.exists():
-            raise ImagesError(f"images.path: {path}: no such file or folder")
         if cfg.sha256 and (path.is_dir() or file_sha256(path) != cfg.sha256):
             found = "is a folder" if path.is_dir() else f"has SHA-256 {file_sha256(path)}"
             raise ImagesError(
