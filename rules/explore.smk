@@ -9,6 +9,7 @@ NETWORKS = {
     "shards": shards(ARCHITECTURES),
     "embedders": embedders(),
 }
+OPTIMIZATION = {key for key in type(STUDY.explore).model_fields if key.startswith("optimization_")}
 
 
 rule latents:
@@ -49,7 +50,7 @@ rule interpolation:
         "../envs/torch.yaml"
     threads: STUDY.threads
     params:
-        explore=block(STUDY.explore),
+        explore=block(STUDY.explore, exclude=OPTIMIZATION),
         architectures=ARCHITECTURES,
         seeds=SEEDS,
         run={"device": STUDY.device, "threads": STUDY.threads},
@@ -73,7 +74,7 @@ rule latent_optimization:
         "../envs/torch.yaml"
     threads: STUDY.threads
     params:
-        explore=block(STUDY.explore),
+        explore=block(STUDY.explore, include=OPTIMIZATION),
         controls=block(STUDY.controls),
         architectures=ARCHITECTURES,
         seeds=SEEDS,

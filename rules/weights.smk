@@ -16,7 +16,9 @@ rule extract_shard:
     conda:
         "../envs/torch.yaml"
     params:
-        instances=lambda wildcards: block(STUDY.zoo.of(wildcards.architecture)),
+        instances=lambda wildcards: block(
+            STUDY.zoo.of(wildcards.architecture), exclude={"train"}
+        ),
         training=block(STUDY.zoo.training) | {"width": STUDY.zoo.width},
         code=lambda wildcards: code_hash("lib.zoo", nets.module_of(wildcards.architecture)),
     script:
