@@ -209,23 +209,25 @@ class Embedding(Block):
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         (0,), min_length=1, description="one embedder is trained and evaluated per seed")
     latent: Count = Field(128, description="numbers in a latent")
-    rank: Count = Field(128, description="directions of change per architecture in the decoder")
+    rank: Count = Field(64, description="directions of change per architecture in the decoder")
     probes: Count = Field(256, description="training images that networks are run on to encode "
                           "them; kept inside the embedder")
-    steps: Count = Field(2000, description="training steps")
+    steps: Count = Field(2500, description="training steps")
     networks: Count = Field(6, description="training networks per architecture and step")
     batch_size: int = Field(32, ge=2, description="images per step; half as they are, half noisy")
     learning_rate: Rate = Field(3e-3, description="learning rate of Adam after warm-up, then "
                                 "falling to zero as a cosine")
     clip: Rate = Field(5.0, description="largest norm of the gradient")
     temperature: Rate = Field(4.0, description="temperature of distillation")
-    weight_noise: Weight = Field(0.6, description="noise on input networks, at most this many times "
-                                 "the spread of each layer")
+    versions: Count = Field(16, description="versions of each training network to encode: itself "
+                            "and noisy ones")
+    weight_noise: Weight = Field(0.6, description="noise on those, at most this many times the "
+                                 "spread of each layer")
     image_noise: Weight = Field(1.0, description="noise on half of the images, at most this many "
                                 "standard deviations; networks differ more there")
     weights: LossWeights = Field(LossWeights(), description="weights of the losses")
     select_every: Count = Field(250, description="steps between checkpoints that may be selected")
-    threads: Count = Field(2, description="threads of the training job; part of the result's "
+    threads: Count = Field(1, description="threads of the training job; part of the result's "
                            "definition")
 
 

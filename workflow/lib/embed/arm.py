@@ -79,8 +79,16 @@ class Arm(nn.Module, ABC):
         """Take statistics from training networks [n, P], their validation scores [n] and images."""
 
     @abstractmethod
+    def observe(self, architecture: str, flat: Tensor) -> Tensor:
+        """What the encoder sees of networks [n, P], [n, ...]: the part without learnt weights."""
+
+    @abstractmethod
+    def embed(self, architecture: str, seen: Tensor) -> Tensor:
+        """Latents [n, D] of what was observed [n, ...]: the learnt part."""
+
     def encode(self, architecture: str, flat: Tensor) -> Tensor:
         """Latents [n, D] of networks [n, P] of one architecture."""
+        return self.embed(architecture, self.observe(architecture, flat))
 
     @abstractmethod
     def classify(self, latent: Tensor) -> Tensor:
@@ -91,7 +99,7 @@ class Arm(nn.Module, ABC):
         """Networks [n, P] of one architecture from latents [n, D]."""
 
     def perturb(self, architecture: str, flat: Tensor, rng: torch.Generator) -> Tensor:
-        """Training networks changed at random, as augmentation; unchanged unless an arm says."""
+        """Training networks [n, P] changed at random, as augmentation; an arm may say how."""
         return flat
 
 

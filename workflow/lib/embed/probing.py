@@ -74,10 +74,14 @@ class Probing(Arm):
             self.mean[name].copy_(seen.mean(0))
             self.spread[name].copy_((seen - seen.mean(0)).std().clamp_min(1e-6))
 
-    def encode(self, architecture: str, flat: Tensor) -> Tensor:
+    def observe(self, architecture: str, flat: Tensor) -> Tensor:
+        """Logits on the probes, centred and scaled as those of the training networks."""
+        with torch.no_grad():
+            seen = normalize(self.spaces[architecture].run(flat, self.probes)).flatten(1)
+            return (seen - self.mean[architecture]) / self.spread[architecture]
+
+    def embed(self, architecture: str, seen: Tensor) -> Tensor:
         """See `Arm`."""
-        seen = normalize(self.spaces[architecture].run(flat, self.probes)).flatten(1)
-        seen = (seen - self.mean[architecture]) / self.spread[architecture]
         place = self.place[list(self.spaces).index(architecture)]
         return F.layer_norm(place + self.reader(seen), (self.cfg.latent,))
 

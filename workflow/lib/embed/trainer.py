@@ -16,6 +16,7 @@ from lib.config import Embedding
 from lib.data.images import ImageSplit
 from lib.embed import losses
 from lib.embed.arm import Arm, EmbedderError
+from lib.embed.pool import Pool
 from lib.progress import track
 from lib.repro import generator
 
@@ -46,13 +47,20 @@ def mix(first: Tensor, last: Tensor, gamma: Tensor | float) -> Tensor:
 
 
 def step_losses(
-    arm: Arm, networks: Networks, x: Tensor, y: Tensor, teacher: Tensor, clean: int
+    arm: Arm,
+    networks: Networks,
+    seen: Networks,
+    x: Tensor,
+    y: Tensor,
+    teacher: Tensor,
+    clean: int,
 ) -> dict[str, Tensor]:
     """The parts of the loss for one batch, each summed over architectures.
 
     Args:
         arm: the embedder.
         networks: per architecture the same number of input networks [n, P].
+        seen: what the encoder observes of them [n, ...].
         x: images [B, C, H, W]; the first `clean` of them are as they are, the rest noisy.
         y: labels [clean].
         teacher: the teacher's logits on the clean images [clean, K].
@@ -63,7 +71,7 @@ def step_losses(
         ("own", "teacher", "label", "architecture", "interpolation"),
         torch.zeros((), device=x.device),
     )
-    latents = {name: arm.encode(name, flat) for name, flat in networks.items()}
+    latents = {name: arm.embed(name, seen[name]) for name in networks}
 
     def placed(name: str, latent: Tensor) -> Tensor:
         wanted = torch.full((len(latent),), names.index(name), device=latent.device)
@@ -161,8 +169,9 @@ def train(
         if not len(flat):
             raise EmbedderError(f"no {name} to train the embedder with: all have diverged")
     arm.prepare(networks, scores, images.x, generator(*names, "prepare"))
+    pool, clean = Pool.of(arm, networks, cfg.versions, names), cfg.batch_size // 2
     optimizer = torch.optim.Adam(
-        [p for p in arm.parameters() if p.requires_grad], lr=cfg.learning_rate
+        [p for p in arm.parameters() if p.requires_grad], lr=cfg.learning_rate, fused=True
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
@@ -173,7 +182,10 @@ def train(
     curves, best, best_score, latest = Curves(), None, -math.inf, [math.nan]
     for step in track(range(cfg.steps), "steps", note=lambda: f"loss {latest[0]:.3f}"):
         rng = generator(*names, "step", step)
-        parts = step_losses(arm, *_batch(arm, networks, images, teacher, rng))
+        flat, seen = pool.draw(cfg.networks, rng)
+        x, chosen = noisy_images(images, cfg, rng)
+        y, wanted = images.y[chosen[:clean]], teacher[chosen[:clean]]
+        parts = step_losses(arm, flat, seen, x, y, wanted, clean)
         loss = sum(getattr(cfg.weights, name) * part for name, part in parts.items())
         optimizer.zero_grad()
         loss.backward()
@@ -195,19 +207,6 @@ def train(
                 curves.add(done, {"selected": best_score})
     arm.load_state_dict(best)
     return curves
-
-
-def _batch(
-    arm: Arm, networks: Networks, images: ImageSplit, teacher: Tensor, rng: torch.Generator
-) -> tuple:
-    cfg, device, picked = arm.cfg, images.x.device, {}
-    for name, flat in networks.items():
-        rows = torch.randperm(len(flat), generator=rng)
-        rows = rows.repeat(-(-cfg.networks // len(rows)))[: cfg.networks]
-        picked[name] = arm.perturb(name, flat[rows.to(device)], rng)
-    clean = cfg.batch_size // 2
-    x, chosen = noisy_images(images, cfg, rng)
-    return picked, x, images.y[chosen[:clean]], teacher[chosen[:clean]], clean
 
 
 def noisy_images(images: ImageSplit, cfg: Embedding, rng: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,56 @@
+"""Input networks for training an embedder: each training network, as it is and with noise.
+
+What an encoder observes of a network is computed once, when the pool is made, and not at every
+step: running networks on probes would otherwise be most of the cost of training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lib.embed.arm import Arm
+from lib.progress import track
+from lib.repro import generator
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Per architecture, `versions` of each of n networks and what the encoder sees of them.
+
+    flat: [n, versions, P]; seen: [n, versions, ...]. Version 0 is the network itself.
+    """
+
+    flat: Mapping[str, Tensor]
+    seen: Mapping[str, Tensor]
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, arm: Arm, networks: Mapping[str, Tensor], versions: int, names: tuple) -> Pool:
+        """Perturb and observe training networks [n, P]; `names` are those of the random streams."""
+        flat, seen = {}, {}
+        for name, originals in networks.items():
+            found = []
+            for version in track(range(versions), f"versions of {name}"):
+                rng = generator(*names, "version", name, version)
+                changed = arm.perturb(name, originals, rng) if version else originals
+                found.append((changed, arm.observe(name, changed)))
+            flat[name], seen[name] = (torch.stack(part, 1) for part in zip(*found, strict=True))
+        return cls(flat, seen)
+
+    def draw(self, count: int, rng: torch.Generator) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """`count` different networks of each architecture (all in turn if there are fewer).
+
+        Each comes in one version drawn at random: weights [count, P] and observations.
+        """
+        flat, seen = {}, {}
+        for name, networks in self.flat.items():
+            rows = torch.randperm(len(networks), generator=rng)
+            rows = rows.repeat(-(-count // len(rows)))[:count].to(networks.device)
+            versions = torch.randint(networks.shape[1], (count,), generator=rng)
+            versions = versions.to(networks.device)
+            flat[name], seen[name] = networks[rows, versions], self.seen[name][rows, versions]
+        return flat, seen
