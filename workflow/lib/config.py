@@ -208,7 +208,7 @@ class Embedding(Block):
     arm: str = Field("probing", description="which embedder; a file of `lib/embed` each")
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         (0,), min_length=1, description="one embedder is trained and evaluated per seed")
-    latent: Count = Field(128, description="numbers in a latent")
+    latent: int = Field(128, ge=16, description="numbers in a latent")
     rank: Count = Field(64, description="directions of change per architecture in the decoder")
     probes: Count = Field(256, description="training images that networks are run on to encode "
                           "them; kept inside the embedder")

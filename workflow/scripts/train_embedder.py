@@ -32,7 +32,8 @@ with job(f"embedder seed {seed}", snakemake.log[0]):
     scores = {name: found.scores for name, found in zoo["train"].items()}
     teacher = load_file(snakemake.input.teacher[0], params.device)["train"]
     curves = trainer.train(arm, names, networks, scores, held_out, images, validation, teacher)
-    card = {"image": image, "classes": images.classes, "dataset": images.name, "seed": seed}
+    card = {"image": image, "mean": images.mean, "std": images.std, "classes": images.classes}
+    card |= {"dataset": images.name, "dataset_sha256": images.digest, "seed": seed}
     Embedder(arm.cpu(), card).save(snakemake.output.embedder)
     with atomic(snakemake.output.losses) as temporary:
         table = pd.DataFrame(curves.rows, columns=["step", "name", "value"])

@@ -33,7 +33,7 @@ class ImageSplit:
     """One split, ready for a network.
 
     x: float32 [n, C, H, W], normalised; y: int64 [n]; digest: SHA-256 of pixels and labels;
-    black: the value of a black pixel in x, one for each channel or one for all.
+    mean, std: of pixels in [0, 1], as x was normalised; one for each channel or one for all.
     """
 
     x: torch.Tensor
@@ -41,7 +41,13 @@ class ImageSplit:
     classes: tuple[str, ...]
     name: str
     digest: str
-    black: tuple[float, ...] = (0.0,)
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+
+    @property
+    def black(self) -> tuple[float, ...]:
+        """The value of a black pixel in x."""
+        return tuple(-m / s for m, s in zip(self.mean, self.std, strict=True))
 
 
 def prepare(cfg: Images, seed: int, out: Mapping[str, str | Path]) -> None:
@@ -83,7 +89,8 @@ def load_split(path: str | Path, device: str = "cpu") -> ImageSplit:
         tuple(attributes["classes"]),
         attributes["name"],
         attributes["digest"],
-        tuple((-mean / std).flatten().tolist()),
+        tuple(attributes["mean"].tolist()),
+        tuple(attributes["std"].tolist()),
     )
 
 

@@ -112,6 +112,8 @@ def decode(
             "parameters": layout.size,
             "layout": layout.to_json(),
             "image": list(loaded.card["image"]),
+            "mean": loaded.card.get("mean"),
+            "std": loaded.card.get("std"),
             "classes": list(loaded.card["classes"]),
             "dataset": loaded.card.get("dataset"),
             "embedder": loaded.card["digest"],

@@ -19,6 +19,7 @@ from lib.config import Embedding
 from lib.embed.arm import Arm, Space, arm
 
 HEAD_WIDTH = 64
+PLACE = 8  # numbers of a latent that say which architecture it is; the others say which network
 
 
 def normalize(outputs: Tensor) -> Tensor:
@@ -29,7 +30,7 @@ def normalize(outputs: Tensor) -> Tensor:
 
 @arm("probing")
 class Probing(Arm):
-    """One latent of `cfg.latent` numbers, layer-normalised, for every architecture."""
+    """One latent of `cfg.latent` numbers for every architecture: its place, then the individual."""
 
     def __init__(
         self, spaces: Mapping[str, Space], cfg: Embedding, image: tuple[int, ...], classes: int
@@ -47,11 +48,11 @@ class Probing(Arm):
             self.scale[name] = _fixed(size)
             self.base[name] = nn.Parameter(torch.zeros(size))
             self.directions[name] = nn.Parameter(torch.randn(cfg.rank, size) * 0.3 / cfg.rank**0.5)
-        self.place = nn.Parameter(torch.randn(len(spaces), cfg.latent))
-        self.reader = nn.Linear(features, cfg.latent)
+        self.place = nn.Parameter(torch.randn(len(spaces), PLACE))
+        self.reader = nn.Linear(features, cfg.latent - PLACE)
         self.trunk = nn.Linear(cfg.latent, cfg.rank)
         self.head = nn.Sequential(
-            nn.Linear(cfg.latent, HEAD_WIDTH), nn.GELU(), nn.Linear(HEAD_WIDTH, len(spaces))
+            nn.Linear(PLACE, HEAD_WIDTH), nn.GELU(), nn.Linear(HEAD_WIDTH, len(spaces))
         )
 
     @torch.no_grad()
@@ -83,11 +84,16 @@ class Probing(Arm):
     def embed(self, architecture: str, seen: Tensor) -> Tensor:
         """See `Arm`."""
         place = self.place[list(self.spaces).index(architecture)]
-        return F.layer_norm(place + self.reader(seen), (self.cfg.latent,))
+        individual = self.reader(seen)
+        individual = F.layer_norm(individual, individual.shape[-1:])
+        return torch.cat([place.expand(len(seen), -1), individual], -1)
 
     def classify(self, latent: Tensor) -> Tensor:
-        """See `Arm`."""
-        return self.head(latent)
+        """See `Arm`; only the place is read.
+
+        A head that reads the rest learns the training networks by heart and gets new ones wrong.
+        """
+        return self.head(latent[..., :PLACE])
 
     def decode(self, architecture: str, latent: Tensor) -> Tensor:
         """See `Arm`."""
