@@ -1,5 +1,7 @@
 """What all rules share: the checked study, its paths and its shards."""
 
+import os
+
 from lib.config import parse_study
 from lib.data.images import check_source
 from lib.embed.arm import find_arm
@@ -7,6 +9,9 @@ from lib.errors import InputError
 from lib.repro import code_hash
 from lib.zoo import shard_ranges
 from snakemake.exceptions import WorkflowError
+
+# Threads that wait for each other by spinning keep busy cores from those that work.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 try:
     STUDY = parse_study(config)
