@@ -1,0 +1,173 @@
+"""What the tiny study leaves behind: tables with their columns and rows, shards, an embedder."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib.config import load_study
+from lib.store import Catalogue
+
+COLUMNS = {
+    "reconstruction": "network architecture method predicted_architecture target_accuracy accuracy "
+    "agreement agreement_other embedder seed",
+    "interpolation": "pair method gamma predicted_architecture accuracy seed",
+    "latent_optimization": "architecture method step validation_accuracy test_accuracy",
+    "latent_map": "network architecture split validation_accuracy predicted_architecture x y seed",
+    "embedder/seed_0/losses": "step name value",
+}
+CONTROLS = {
+    "constant",
+    "nearest_weights",
+    "nearest_agreement",
+    "noise",
+    "mean_weights",
+    "distilled",
+}
+
+
+@pytest.fixture(scope="module")
+def cfg(source):
+    return load_study(source / "config/tiny.yaml")
+
+
+@pytest.fixture(scope="module")
+def tables(study):
+    return {name: pd.read_csv(study.results / f"multiarch/{name}.csv") for name in COLUMNS}
+
+
+@pytest.fixture(scope="module")
+def catalogue(study):
+    return Catalogue.load(study.results / "weights/catalogue.csv")
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_each_table_has_its_columns_and_shares_between_0_and_1(tables, name):
+    table = tables[name]
+    assert set(COLUMNS[name].split()) <= set(table.columns) and len(table)
+    shares = [column for column in table if "accuracy" in column or "agreement" in column]
+    for column in shares:
+        assert table[column].dropna().between(0, 1).all(), column
+        assert column == "test_accuracy" or table[column].notna().all(), column
+
+
+def test_each_test_network_is_compared_with_each_control(tables, cfg, catalogue):
+    table = tables["reconstruction"]
+    assert set(table["method"]) >= {"decoded", *CONTROLS}
+    wanted = catalogue.select(split="test")["network"].tolist()
+    assert len(wanted) == len(cfg.architectures) * cfg.zoo.instances.test
+    for method, rows in table.groupby("method"):
+        assert rows["network"].tolist() == wanted, method
+        assert (rows["seed"] == 0).all()
+    assert set(table["predicted_architecture"]) <= set(cfg.architectures)
+    targets = table.groupby("network")["target_accuracy"].nunique()
+    assert (targets == 1).all(), "one target per network, whatever it is compared with"
+    constant = table[table["method"] == "constant"]
+    assert (constant.groupby("architecture")["accuracy"].nunique() == 1).all()
+
+
+def test_each_pair_is_interpolated_with_its_controls(tables, cfg):
+    table = tables["interpolation"]
+    assert set(table["method"]) == {"latent", "weights", "constant"}
+    count = cfg.zoo.instances.test
+    pairs = {
+        f"{cfg.architectures[0]}-{i:04d}:{cfg.architectures[-1]}-{j:04d}"
+        for i in range(count)
+        for j in range(count)
+    }
+    assert set(table["pair"]) == pairs
+    lengths = []
+    for (_, method), rows in table.groupby(["pair", "method"]):
+        gammas = rows["gamma"].to_numpy()
+        for mark in (1 / 3, 2 / 3):
+            assert np.isclose(gammas, mark).sum() == 1, (method, mark)
+        lengths.append(len(gammas))
+    curves = min(cfg.explore.pairs, count) * 3
+    assert sorted(lengths) == [2] * (len(lengths) - curves) + [cfg.explore.points] * curves
+    assert table["gamma"].min() == 0 and table["gamma"].max() == 1
+
+
+def test_each_architecture_is_optimised_towards_with_its_controls(tables, cfg):
+    table, explore = tables["latent_optimization"], cfg.explore
+    steps = list(range(0, explore.optimization_steps + 1, explore.optimization_every))
+    assert set(table["architecture"]) == set(cfg.architectures)
+    for (_, method), rows in table.groupby(["architecture", "method"]):
+        if method == "best_of_zoo":
+            assert rows["step"].tolist() == [0] and rows["test_accuracy"].notna().all()
+            continue
+        assert method in ("latent", "distilled")
+        assert rows["start"].nunique() == explore.optimization_starts
+        for _, run in rows.groupby("start"):
+            assert sorted(run["step"]) == steps
+            chosen = run["test_accuracy"].notna().sum()
+            assert chosen == 1 or (method == "latent" and chosen == 0)
+    assert set(table["method"]) == {"latent", "distilled", "best_of_zoo"}
+
+
+def test_each_network_is_on_the_map(tables, catalogue):
+    table = tables["latent_map"]
+    assert sorted(table["network"]) == sorted(catalogue.select()["network"])
+    assert np.isfinite(table[["x", "y"]].to_numpy()).all()
+
+
+def test_the_loss_curves_reach_the_last_step(tables, cfg):
+    losses = tables["embedder/seed_0/losses"]
+    assert losses["step"].max() == cfg.embedder.steps
+    assert np.isfinite(losses["value"]).all()
+
+
+def test_the_catalogue_lists_each_network_once(catalogue, cfg):
+    frame = catalogue.frame
+    numbers = cfg.zoo.instances
+    for name in cfg.architectures:
+        rows = frame[frame["architecture"] == name]
+        assert rows["instance"].tolist() == list(range(numbers.total))
+        assert rows["split"].value_counts().to_dict() == {
+            "train": numbers.train,
+            "validation": numbers.validation,
+            "test": numbers.test,
+        }
+        assert np.isfinite(catalogue.weights(catalogue.select(name))).all()
+    assert len(frame) == numbers.total * len(cfg.architectures)
+    assert frame["seed"].is_unique
+    assert (frame["validation_accuracy"] > 0.2).all(), "trained, even if briefly"
+
+
+def elsewhere(*arguments):
+    """Run a command of lib from outside the project, as a user of the results would."""
+    ended = subprocess.run(
+        [sys.executable, *arguments], cwd="/tmp", capture_output=True, text=True, timeout=120
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def test_shards_verify(study):
+    shards = sorted(map(str, study.results.glob("weights/*/shard_*.h5")))
+    assert len(shards) == 8
+    lines = elsewhere("-m", "lib.store", "verify", *shards).splitlines()
+    assert len(lines) == 8 and all(": ok (" in line for line in lines)
+
+
+USE = """
+import sys
+import torch
+from lib.embed import load_embedder
+
+embedder = load_embedder(sys.argv[1])
+latent = embedder.encode("ResNet8-0001", sys.argv[2])
+network = embedder.decode(latent)
+again = embedder.encode(network)
+assert latent.shape == again.shape == (32,) and not network.training
+assert embedder.decode(latent, "VanillaCNN").architecture == "VanillaCNN"
+assert network(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
+print(network.architecture)
+"""
+
+
+def test_the_embedder_works_outside_the_project(study, cfg):
+    embedder = study.results / "multiarch/embedder/seed_0/embedder.safetensors"
+    catalogue = study.results / "weights/catalogue.csv"
+    assert elsewhere("-c", USE, str(embedder), str(catalogue)).strip() in cfg.architectures

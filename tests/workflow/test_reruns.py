@@ -1,0 +1,121 @@
+"""What is up to date stays; what changes re-runs, with what depends on it and nothing else."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from lib.digests import zoo_digest
+
+NOTHING = "Nothing to be done"
+ENDS = {"multiarch_report", "index", "digests", "all"}
+AFTER_ZOO = {
+    "catalogue",
+    "teacher",
+    "train_embedder",
+    "latents",
+    "reconstruction",
+    "interpolation",
+    "latent_optimization",
+} | ENDS
+
+
+def planned(place, *arguments):
+    """What a run would do."""
+    ended = place.run("--dry-run", *arguments)
+    assert ended.code == 0, ended.text
+    return ended
+
+
+def test_a_second_run_does_nothing(study):
+    ended = study.run("--cores", "2")
+    assert ended.code == 0 and NOTHING in ended.text and not ended.jobs
+
+
+def test_the_default_profile_supplies_the_cores(study):
+    ended = study.run("results/tiny/multiarch_report.html")
+    assert ended.code == 0 and NOTHING in ended.text
+
+
+def test_other_curves_leave_networks_and_embedder_alone(study):
+    jobs = planned(study, "--config", "explore={points: 12}").jobs
+    assert set(jobs) == {"interpolation"} | ENDS
+
+
+def test_more_networks_train_in_new_shards_only(study):
+    ended = planned(study, "--config", "zoo={instances: {train: 9}}")
+    names = ("LeNetLike", "VanillaCNN", "ResNet8", "ResNet14")
+    grown = {(name, shard) for name in names for shard in ("001", "002")}
+    assert ended.shards("train_shard") == ended.shards("extract_shard") == grown
+    assert set(ended.jobs) == AFTER_ZOO | {"train_shard", "extract_shard"}
+
+
+@pytest.fixture
+def edit(source):
+    """Change a file of the code for the length of a test."""
+    before = {}
+
+    def change(name, old, new):
+        path = source / name
+        text = path.read_text()
+        assert old in text
+        before[path] = text, path.stat()
+        path.write_text(text.replace(old, new, 1))
+
+    yield change
+    for path, (text, stat) in before.items():
+        path.write_text(text)
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def test_a_comment_in_the_code_re_runs_nothing(study, edit):
+    for name in ("zoo", "repro", "embed/trainer", "report/page", "store/format"):
+        edit(f"workflow/lib/{name}.py", '"""', '# Seen.\n"""Indeed. ')
+    assert NOTHING in planned(study).text
+
+
+def test_a_change_of_a_page_trains_nothing(study, edit):
+    edit("workflow/lib/report/multiarch.py", "\n\n\n", "\n\nSEEN = 1\n\n\n")
+    assert set(planned(study).jobs) == ENDS
+
+
+def test_a_change_of_a_step_re_runs_it_and_what_follows(study, edit):
+    edit("workflow/lib/explore/interpolation.py", "COLUMNS = (", "SEEN = 1\nCOLUMNS = (")
+    assert set(planned(study).jobs) == {"interpolation"} | ENDS
+
+
+def test_an_architecture_of_ones_own_re_runs_only_its_networks(study, edit):
+    edit("workflow/lib/nets/vanilla_cnn.py", "\n\n\n", "\n\nSEEN = 1\n\n\n")
+    ended = planned(study)
+    assert {name for name, _ in ended.shards("train_shard")} == {"VanillaCNN"}
+
+
+def test_a_killed_run_continues_to_the_same_networks(study, empty, tmp_path):
+    target = ["results/tiny/weights/catalogue.csv", "--cores", "2"]
+    target += ["--config", "architectures=[LeNetLike, ResNet8]"]
+    said = tmp_path / "said"
+    with open(said, "w") as stream:
+        running = subprocess.Popen(
+            empty.command(*target), stdout=stream, stderr=stream, start_new_session=True
+        )
+    limit = time.monotonic() + 120
+    while "(Rule: train_shard)" not in said.read_text():
+        assert time.monotonic() < limit and running.poll() is None, said.read_text()
+        time.sleep(0.02)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    assert said.read_text().count("(Rule: train_shard)") < 4
+    assert not (empty.results / "weights/catalogue.csv").exists()
+
+    locked = empty.run(*target)
+    assert locked.code != 0 and "--unlock" in locked.text
+    assert empty.run(*target, "--unlock").code == 0
+    ended = empty.run(*target)
+    assert ended.code == 0, ended.text[-5000:]
+    assert ended.jobs["train_shard"] < 4, "what was finished is kept"
+    for name in ("LeNetLike", "ResNet8"):
+        shards = sorted(empty.results.glob(f"weights/{name}/shard_*.h5"))
+        assert len(shards) == 2 and zoo_digest(shards) == study.digests[f"weights/{name}"]
+    assert not list(empty.results.rglob(".shard_*")), "no half-written file is left"
