@@ -16,11 +16,11 @@ rule extract_shard:
     conda:
         "../envs/torch.yaml"
     params:
-        instances=lambda wildcards: block(
-            STUDY.zoo.of(wildcards.architecture), exclude={"train"}
-        ),
+        instances=lambda wildcards: block(STUDY.zoo.of(wildcards.architecture), exclude={"train"}),
         training=block(STUDY.zoo.training) | {"width": STUDY.zoo.width},
         code=lambda wildcards: code_hash("lib.zoo", nets.module_of(wildcards.architecture)),
+    message:
+        "Weights: extracting {wildcards.architecture}, shard {wildcards.shard}"
     script:
         "../workflow/scripts/extract_shard.py"
 
@@ -37,5 +37,7 @@ rule catalogue:
     params:
         architectures=ARCHITECTURES,
         code=code_hash("lib.store"),
+    message:
+        "Weights: listing all networks"
     script:
         "../workflow/scripts/catalogue.py"
