@@ -86,6 +86,12 @@ def run(command: list[str], folder: Path) -> Result:
     return Result(ended.returncode, ended.stdout)
 
 
+@pytest.fixture(name="run")
+def _run():
+    """Run a command in a folder: its result."""
+    return run
+
+
 @pytest.fixture(scope="session")
 def source(tmp_path_factory) -> Path:
     """A copy of the code, so that nothing that changes meanwhile makes a finished run stale."""
