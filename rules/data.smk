@@ -17,5 +17,7 @@ rule prepare_images:
         images=block(STUDY.images),
         seed=STUDY.seed,
         code=code_hash("lib.data.images"),
+    message:
+        "Images: reading, splitting, storing"
     script:
         "../workflow/scripts/prepare_images.py"

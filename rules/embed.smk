@@ -25,6 +25,8 @@ rule teacher:
         seed=STUDY.seed,
         run={"device": STUDY.device, "threads": STUDY.threads},
         code=code_hash("lib.teacher", *map(nets.module_of, ARCHITECTURES)),
+    message:
+        "Teacher: its outputs on the training images"
     script:
         "../workflow/scripts/teacher.py"
 
@@ -59,5 +61,7 @@ rule train_embedder:
             *map(nets.module_of, ARCHITECTURES),
             find_arm(STUDY.embedder.arm).__module__,
         ),
+    message:
+        "Embedder: training, seed {wildcards.seed}"
     script:
         "../workflow/scripts/train_embedder.py"

@@ -24,5 +24,7 @@ rule reconstruction:
         seed=STUDY.seed,
         run={"device": STUDY.device, "threads": STUDY.threads},
         code=code_hash("lib.evaluate.reconstruction"),
+    message:
+        "Evaluation: test networks and controls"
     script:
         "../workflow/scripts/reconstruction.py"

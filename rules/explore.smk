@@ -32,6 +32,8 @@ rule latents:
         seeds=SEEDS,
         run={"device": STUDY.device, "threads": STUDY.threads},
         code=code_hash("lib.explore.latents"),
+    message:
+        "Exploration: encoding all networks"
     script:
         "../workflow/scripts/latents.py"
 
@@ -55,6 +57,8 @@ rule interpolation:
         seeds=SEEDS,
         run={"device": STUDY.device, "threads": STUDY.threads},
         code=code_hash("lib.explore.interpolation"),
+    message:
+        "Exploration: walks between test networks"
     script:
         "../workflow/scripts/interpolation.py"
 
@@ -81,5 +85,7 @@ rule latent_optimization:
         seed=STUDY.seed,
         run={"device": STUDY.device, "threads": STUDY.threads},
         code=code_hash("lib.explore.optimization"),
+    message:
+        "Exploration: optimising latents"
     script:
         "../workflow/scripts/latent_optimization.py"

@@ -36,6 +36,8 @@ rule multiarch_report:
         study=block(STUDY),
         benchmarks=RESULTS / "benchmarks",
         code=code_hash("lib.report", "lib.report.run"),
+    message:
+        "Report: the multi-architecture space"
     script:
         "../workflow/scripts/multiarch_report.py"
 
@@ -52,6 +54,8 @@ rule index:
         "../envs/report.yaml"
     params:
         code=code_hash("lib.report"),
+    message:
+        "Report: the page that opens onto the others"
     script:
         "../workflow/scripts/index.py"
 
@@ -78,5 +82,7 @@ rule digests:
     params:
         root=RESULTS,
         code=code_hash("lib.digests"),
+    message:
+        "Digests of everything made"
     script:
         "../workflow/scripts/digests.py"

@@ -28,5 +28,7 @@ rule train_shard:
         seed=STUDY.seed,
         run={"device": STUDY.device, "threads": STUDY.threads},
         code=lambda wildcards: code_hash("lib.zoo", nets.module_of(wildcards.architecture)),
+    message:
+        "Zoo: training {wildcards.architecture}, shard {wildcards.shard}"
     script:
         "../workflow/scripts/train_shard.py"

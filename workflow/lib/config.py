@@ -198,7 +198,7 @@ class LossWeights(Block):
     teacher: Weight = Field(0.1, description="distillation of decoded networks from the teacher")
     label: Weight = Field(0.1, description="cross entropy of decoded networks to the labels")
     architecture: Weight = Field(1.0, description="cross entropy of the architecture head")
-    interpolation: Weight = Field(1.0, description="the same (teacher, labels, architecture) at the "
+    interpolation: Weight = Field(0.5, description="the same (teacher, labels, architecture) at the "
                                   "points between the two extreme architectures")
 
 
@@ -210,12 +210,12 @@ class Embedding(Block):
         (0,), min_length=1, description="one embedder is trained and evaluated per seed")
     latent: int = Field(128, ge=16, description="numbers in a latent")
     rank: Count = Field(64, description="directions of change per architecture in the decoder")
-    probes: Count = Field(256, description="training images that networks are run on to encode "
+    probes: Count = Field(512, description="training images that networks are run on to encode "
                           "them; kept inside the embedder")
     steps: Count = Field(2500, description="training steps")
     networks: Count = Field(6, description="training networks per architecture and step")
     batch_size: int = Field(32, ge=2, description="images per step; half as they are, half noisy")
-    learning_rate: Rate = Field(3e-3, description="learning rate of Adam after warm-up, then "
+    learning_rate: Rate = Field(1e-2, description="learning rate of Adam after warm-up, then "
                                 "falling to zero as a cosine")
     clip: Rate = Field(5.0, description="largest norm of the gradient")
     temperature: Rate = Field(4.0, description="temperature of distillation")
@@ -237,7 +237,7 @@ class Exploration(Block):
     points: int = Field(100, ge=2, description="points of an interpolation curve")
     pairs: Count = Field(12, description="pairs of test networks whose curve is followed")
     optimization_steps: Count = Field(300, description="steps of latent-space optimisation")
-    optimization_rate: Rate = Field(0.01, description="its learning rate (Adam)")
+    optimization_rate: Rate = Field(0.02, description="its learning rate (Adam)")
     optimization_starts: Count = Field(3, description="starting networks per required architecture")
     optimization_every: Count = Field(20, description="steps between validations")
     optimization_batch: Count = Field(64, description="images per step")
