@@ -37,10 +37,10 @@ class Result:
         return {rule: int(count) for rule, count in re.findall(r"(?m)^(\w+) +(\d+)$", table)}
 
     def shards(self, rule: str) -> set[tuple[str, str]]:
-        """Architecture and number of each shard that a rule is run for."""
-        start = rf"(?m)^(?:local)?rule {rule}:\n"
-        wildcards = r"(?: .*\n)*? +wildcards: architecture=(\w+), shard=(\d+)"
-        return set(re.findall(start + wildcards, self.text))
+        """Architecture and number of each shard that `--summary` says a rule is to make."""
+        lines = [line.split("\t") for line in self.text.splitlines() if "\tupdate pending" in line]
+        made = [Path(line[0]) for line in lines if line[2] == rule]
+        return {(path.parent.name, path.stem.removeprefix("shard_")) for path in made}
 
 
 @dataclass(frozen=True)
