@@ -2,11 +2,11 @@
 
 import os
 
-from lib.config import parse_study
 from lib.data.images import check_source
 from lib.embed.arm import find_arm
 from lib.errors import InputError
 from lib.repro import code_hash
+from lib.study import parse_study
 from lib.zoo import shard_ranges
 from snakemake.exceptions import WorkflowError
 

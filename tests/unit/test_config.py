@@ -18,7 +18,9 @@ from pydantic import Field
 
 from lib import config_docs
 from lib.__main__ import main
-from lib.config import Block, ConfigError, Instances, Study, load_study, parse_study
+from lib.config import Block, ConfigError, Instances, Study
+from lib.study import load_study, parse_study
+from lib.zoo import split_of
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "config"
@@ -56,8 +58,9 @@ def test_the_default_file_is_the_default_study():
 
 def test_the_default_file_holds_every_key_in_the_order_of_the_model():
     def keys(block):
-        return [(key, keys(value)) if isinstance(value, dict) else key
-                for key, value in block.items()]
+        return [
+            (key, keys(value)) if isinstance(value, dict) else key for key, value in block.items()
+        ]
 
     raw = yaml.safe_load((CONFIG / "config.yaml").read_text())
     assert keys(raw) == keys(Study().model_dump())
@@ -123,9 +126,16 @@ def test_other_models_are_written_as_well(tmp_path):
     assert Outer.model_validate(raw) == Outer()
     assert raw["given"] == {"rate": 2.0, "text": "no"} and list(raw["plain"]) == ["b", "a"]
     text = (tmp_path / "README.md").read_text()
-    for part in ("## `maybe`\n", "## `given`\n", "## `several.NAME`", "## `named.NAME`",
-                 "| `rate` | number > 0 | `2.0` | a rate |", "list: whole number; number < 1",
-                 "| `maybe` | [maybe](#maybe) | `null` |", "either \\| or"):
+    for part in (
+        "## `maybe`\n",
+        "## `given`\n",
+        "## `several.NAME`",
+        "## `named.NAME`",
+        "| `rate` | number > 0 | `2.0` | a rate |",
+        "list: whole number; number < 1",
+        "| `maybe` | [maybe](#maybe) | `null` |",
+        "either \\| or",
+    ):
         assert part in text, part
 
 
@@ -156,11 +166,16 @@ def test_the_command_names_a_missing_folder(tmp_path, capsys):
 
 
 def test_the_command_runs_as_a_module_without_waiting_for_torch():
-    code = ("import runpy, sys; sys.argv = ['lib', 'config', '--check']\n"
-            "try: runpy.run_module('lib', run_name='__main__')\n"
-            "except SystemExit as end: sys.exit(end.code or ('torch' in sys.modules and 9))")
-    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT,
-                           env=os.environ | {"PYTHONPATH": str(ROOT / "workflow")})
+    code = (
+        "import runpy, sys; sys.argv = ['lib', 'config', '--check']\n"
+        "try: runpy.run_module('lib', run_name='__main__')\n"
+        "except SystemExit as end: sys.exit(end.code or ('torch' in sys.modules and 9))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "workflow")},
+    )
     assert ended.returncode == 0
 
 
@@ -187,8 +202,10 @@ def test_snakemake_merges_to_the_same_study():
 
 
 def test_values_of_the_command_line_come_as_text_and_are_read_as_numbers():
-    raw = {"seed": "3", "zoo": {"training": {"learning_rate": "1e-3", "augmentation": {
-        "flip": "true"}}}}
+    raw = {
+        "seed": "3",
+        "zoo": {"training": {"learning_rate": "1e-3", "augmentation": {"flip": "true"}}},
+    }
     study = parse_study(raw)
     assert study.seed == 3 and study.zoo.training.learning_rate == 1e-3
     assert study.zoo.training.augmentation.flip is True
@@ -204,103 +221,145 @@ def test_a_study_does_not_change():
 def test_test_networks_stay_when_a_zoo_grows():
     small = Instances(train=3, validation=1, test=2)
     large = Instances(train=9, validation=1, test=2)
-    assert [small.split(i) for i in range(small.total)] == [
-        large.split(i) for i in range(small.total)] == [
-        "test", "test", "validation", "train", "train", "train"]
+    assert (
+        [split_of(i, small) for i in range(small.total)]
+        == [split_of(i, large) for i in range(small.total)]
+        == ["test", "test", "validation", "train", "train", "train"]
+    )
 
 
 # refused
 
 
-@pytest.mark.parametrize(("path", "value", "parts"), [
-    ("zoo.instances.train", 0, ["must be greater than or equal to 1", "got 0"]),
-    ("zoo.instances.test", 0, ["must be greater than or equal to 1", "got 0"]),
-    ("zoo.overrides.ResNet8.validation", 0, ["must be greater than or equal to 1", "got 0"]),
-    ("zoo.shard_size", 0, ["must be greater than or equal to 1", "got 0"]),
-    ("zoo.shard_size", 2.5, ["must be a whole number", "got 2.5"]),
-    ("zoo.training.learning_rate", -0.1, ["must be greater than 0", "got -0.1"]),
-    ("zoo.training.learning_rate", 0, ["must be greater than 0", "got 0"]),
-    ("zoo.training.learning_rate", math.nan, ["must be a finite number", "got nan"]),
-    ("zoo.training.learning_rate", math.inf, ["must be a finite number", "got inf"]),
-    ("zoo.training.momentum", math.nan, ["must be a finite number", "got nan"]),
-    ("zoo.training.momentum", 1, ["must be less than 1", "got 1"]),
-    ("zoo.training.epochs", "many", ["must be a valid integer", "got 'many'"]),
-    ("zoo.training.epochs", [5], ["must be a valid integer", "got [5]"]),
-    ("zoo.training.epochs", None, ["must be a valid integer", "got None"]),
-    ("zoo.training.epochs", True, ["true and false are not allowed", "got True"]),
-    ("zoo.training.weight_decay", "small", ["must be a valid number", "got 'small'"]),
-    ("zoo.training.schedule", "linear", ["must be 'cosine' or 'step'", "got 'linear'"]),
-    ("zoo.training.augmentation.flip", "perhaps", ["must be a valid boolean", "got 'perhaps'"]),
-    ("zoo.training", [1], ["must be a block of `key: value` lines", "got [1]"]),
-    ("zoo", None, ["must be a block of `key: value` lines", "got None"]),
-    ("zoo.overrides", [], ["must be a block of `key: value` lines", "got []"]),
-    ("seed", -1, ["must be greater than or equal to 0", "got -1"]),
-    ("threads", 0, ["must be greater than or equal to 1", "got 0"]),
-    ("name", "my study", ["match pattern", "got 'my study'"]),
-    ("name", "digits\n", ["match pattern", r"got 'digits\n'"]),
-    ("name", 3, ["must be text", "got 3"]),
-    ("results", "", ["at least 1 character", "got ''"]),
-    ("device", "tpu", ["must be 'cpu' or 'cuda'", "got 'tpu'"]),
-    ("images.source", "mnist", ["must be 'digits', 'cifar10' or 'folder'", "got 'mnist'"]),
-    ("images.size", 28, ["must be 8, 32 or 64", "got 28"]),
-    ("images.channels", 2, ["must be 1 or 3", "got 2"]),
-    ("images.channels", True, ["true and false are not allowed", "got True"]),
-    ("images.validation", 1, ["must be less than 1", "got 1"]),
-    ("images.test", 0, ["must be greater than 0", "got 0"]),
-    ("images.sha256", "abc", ["match pattern", "got 'abc'"]),
-    ("images.limit_per_class", 0, ["must be greater than or equal to 1", "got 0"]),
-    ("architectures", "ResNet8", ["must be a list", "got 'ResNet8'"]),
-    ("architectures", ["ResNet8"], ["at least 2 items", "got ['ResNet8']"]),
-])
+@pytest.mark.parametrize(
+    ("path", "value", "parts"),
+    [
+        ("zoo.instances.train", 0, ["must be greater than or equal to 1", "got 0"]),
+        ("zoo.instances.test", 0, ["must be greater than or equal to 1", "got 0"]),
+        ("zoo.overrides.ResNet8.validation", 0, ["must be greater than or equal to 1", "got 0"]),
+        ("zoo.shard_size", 0, ["must be greater than or equal to 1", "got 0"]),
+        ("zoo.shard_size", 2.5, ["must be a whole number", "got 2.5"]),
+        ("zoo.training.learning_rate", -0.1, ["must be greater than 0", "got -0.1"]),
+        ("zoo.training.learning_rate", 0, ["must be greater than 0", "got 0"]),
+        ("zoo.training.learning_rate", math.nan, ["must be a finite number", "got nan"]),
+        ("zoo.training.learning_rate", math.inf, ["must be a finite number", "got inf"]),
+        ("zoo.training.momentum", math.nan, ["must be a finite number", "got nan"]),
+        ("zoo.training.momentum", 1, ["must be less than 1", "got 1"]),
+        ("zoo.training.epochs", "many", ["must be a valid integer", "got 'many'"]),
+        ("zoo.training.epochs", [5], ["must be a valid integer", "got [5]"]),
+        ("zoo.training.epochs", None, ["must be a valid integer", "got None"]),
+        ("zoo.training.epochs", True, ["true and false are not allowed", "got True"]),
+        ("zoo.training.weight_decay", "small", ["must be a valid number", "got 'small'"]),
+        ("zoo.training.schedule", "linear", ["must be 'cosine' or 'step'", "got 'linear'"]),
+        ("zoo.training.augmentation.flip", "perhaps", ["must be a valid boolean", "got 'perhaps'"]),
+        ("zoo.training", [1], ["must be a block of `key: value` lines", "got [1]"]),
+        ("zoo", None, ["must be a block of `key: value` lines", "got None"]),
+        ("zoo.overrides", [], ["must be a block of `key: value` lines", "got []"]),
+        ("seed", -1, ["must be greater than or equal to 0", "got -1"]),
+        ("threads", 0, ["must be greater than or equal to 1", "got 0"]),
+        ("name", "my study", ["match pattern", "got 'my study'"]),
+        ("name", "digits\n", ["match pattern", r"got 'digits\n'"]),
+        ("name", 3, ["must be text", "got 3"]),
+        ("results", "", ["at least 1 character", "got ''"]),
+        ("device", "tpu", ["must be 'cpu' or 'cuda'", "got 'tpu'"]),
+        ("images.source", "mnist", ["must be 'digits', 'cifar10' or 'folder'", "got 'mnist'"]),
+        ("images.size", 28, ["must be 8, 32 or 64", "got 28"]),
+        ("images.channels", 2, ["must be 1 or 3", "got 2"]),
+        ("images.channels", True, ["true and false are not allowed", "got True"]),
+        ("images.validation", 1, ["must be less than 1", "got 1"]),
+        ("images.test", 0, ["must be greater than 0", "got 0"]),
+        ("images.sha256", "abc", ["match pattern", "got 'abc'"]),
+        ("images.limit_per_class", 0, ["must be greater than or equal to 1", "got 0"]),
+        ("architectures", "ResNet8", ["must be a list", "got 'ResNet8'"]),
+        ("architectures", ["ResNet8"], ["at least 2 items", "got ['ResNet8']"]),
+    ],
+)
 def test_an_impossible_value_is_named_with_its_field_and_what_is_allowed(path, value, parts):
     message = refused(nest(path, value), f"\n  {path}: ", *parts)
     assert len(message.splitlines()) == 2
 
 
-@pytest.mark.parametrize(("path", "value", "place"), [
-    ("images.mean", [math.nan], "images.mean.0: must be a finite number, got nan"),
-    ("images.mean", [True], "images.mean: true and false are not allowed here, got [True]"),
-    ("images.std", [0], "images.std.0: must be greater than 0, got 0"),
-    ("architectures", ["ResNet8", 8], "architectures.1: must be text, got 8"),
-    ("zoo.training.milestones", [3, 1], "zoo.training: milestones must rise, got [3, 1]"),
-    ("zoo.training.select_from", 25,
-     "zoo.training: select_from is 25, must be less than epochs (25)"),
-    ("architectures", ["ResNet8", "LeNetLike", "ResNet8"],
-     "study: architectures must differ, got ResNet8, LeNetLike, ResNet8"),
-    ("zoo.overrides.VGG", {}, "study: zoo.overrides names VGG, which is not in architectures"),
-    ("images.mean", [0.1, 0.2, 0.3], "images: mean has 3 values, expected one per channel (1)"),
-    ("images.size", 32, "images: source digits has 8x8 grey images: size must be 8"),
-])
+@pytest.mark.parametrize(
+    ("path", "value", "place"),
+    [
+        ("images.mean", [math.nan], "images.mean.0: must be a finite number, got nan"),
+        ("images.mean", [True], "images.mean: true and false are not allowed here, got [True]"),
+        ("images.std", [0], "images.std.0: must be greater than 0, got 0"),
+        ("architectures", ["ResNet8", 8], "architectures.1: must be text, got 8"),
+        ("zoo.training.milestones", [3, 1], "zoo.training: milestones must rise, got [3, 1]"),
+        (
+            "zoo.training.select_from",
+            25,
+            "zoo.training: select_from is 25, must be less than epochs (25)",
+        ),
+        (
+            "architectures",
+            ["ResNet8", "LeNetLike", "ResNet8"],
+            "study: architectures must differ, got ResNet8, LeNetLike, ResNet8",
+        ),
+        ("zoo.overrides.VGG", {}, "study: zoo.overrides names VGG, which is not in architectures"),
+        ("images.mean", [0.1, 0.2, 0.3], "images: mean has 3 values, expected one per channel (1)"),
+        ("images.size", 32, "images: source digits has 8x8 grey images: size must be 8"),
+    ],
+)
 def test_values_that_do_not_go_together_are_named(path, value, place):
     refused(nest(path, value), f"\n  {place}")
 
 
-@pytest.mark.parametrize(("images", "part"), [
-    ({"source": "cifar10", "path": "x"}, "source cifar10 has 32x32 colour images: size must be 32"),
-    ({"source": "cifar10", "size": 32, "channels": 3, "mean": [0] * 3, "std": [1] * 3},
-     "source cifar10 needs a path or a url"),
-    ({"source": "cifar10", "size": 32, "channels": 3, "mean": [0] * 3, "std": [1] * 3,
-      "url": "https://example.org/c.tar.gz"}, "url needs sha256"),
-    ({"source": "folder", "url": "https://example.org/c.tar.gz", "sha256": SHA},
-     "source folder takes a path, not a url"),
-    ({"source": "folder", "path": ""}, "source folder needs a path or a url"),
-])
+@pytest.mark.parametrize(
+    ("images", "part"),
+    [
+        (
+            {"source": "cifar10", "path": "x"},
+            "source cifar10 has 32x32 colour images: size must be 32",
+        ),
+        (
+            {"source": "cifar10", "size": 32, "channels": 3, "mean": [0] * 3, "std": [1] * 3},
+            "source cifar10 needs a path or a url",
+        ),
+        (
+            {
+                "source": "cifar10",
+                "size": 32,
+                "channels": 3,
+                "mean": [0] * 3,
+                "std": [1] * 3,
+                "url": "https://example.org/c.tar.gz",
+            },
+            "url needs sha256",
+        ),
+        (
+            {"source": "folder", "url": "https://example.org/c.tar.gz", "sha256": SHA},
+            "source folder takes a path, not a url",
+        ),
+        ({"source": "folder", "path": ""}, "source folder needs a path or a url"),
+    ],
+)
 def test_a_source_that_lacks_something_says_what(images, part):
     message = refused({"images": images}, f"\n  images: {part}")
     assert len(message.splitlines()) == 2
 
 
-@pytest.mark.parametrize(("raw", "line"), [
-    ({"sed": 3}, "sed: no such key; did you mean seed? known keys are name, seed, results"),
-    ({"imagse": {}}, "imagse: no such key; did you mean images?"),
-    (nest("images.sorce", "digits"), "images.sorce: no such key; did you mean source? known keys "
-                                     "are source, path, url"),
-    (nest("zoo.instances.trian", 3), "zoo.instances.trian: no such key; did you mean train?"),
-    (nest("zoo.overrides.ResNet8.trian", 3),
-     "zoo.overrides.ResNet8.trian: no such key; did you mean train?"),
-    (nest("zoo.training.augmentation.xyzzy", 3),
-     "zoo.training.augmentation.xyzzy: no such key; known keys are crop_padding, flip"),
-])
+@pytest.mark.parametrize(
+    ("raw", "line"),
+    [
+        ({"sed": 3}, "sed: no such key; did you mean seed? known keys are name, seed, results"),
+        ({"imagse": {}}, "imagse: no such key; did you mean images?"),
+        (
+            nest("images.sorce", "digits"),
+            "images.sorce: no such key; did you mean source? known keys are source, path, url",
+        ),
+        (nest("zoo.instances.trian", 3), "zoo.instances.trian: no such key; did you mean train?"),
+        (
+            nest("zoo.overrides.ResNet8.trian", 3),
+            "zoo.overrides.ResNet8.trian: no such key; did you mean train?",
+        ),
+        (
+            nest("zoo.training.augmentation.xyzzy", 3),
+            "zoo.training.augmentation.xyzzy: no such key; known keys are crop_padding, flip",
+        ),
+    ],
+)
 def test_an_unknown_key_is_named_at_any_depth_with_the_known_ones(raw, line):
     refused(raw, f"\n  {line}")
 
@@ -319,10 +378,18 @@ def test_a_typo_of_any_key_is_refused():
     assert count > 40
 
 
-@pytest.mark.parametrize("path", [
-    f"{path}.{key}" if path else key
-    for path, block in [("", Study()), ("zoo", Study().zoo), ("zoo.training", Study().zoo.training)]
-    for key in type(block).model_fields])
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{path}.{key}" if path else key
+        for path, block in [
+            ("", Study()),
+            ("zoo", Study().zoo),
+            ("zoo.training", Study().zoo.training),
+        ]
+        for key in type(block).model_fields
+    ],
+)
 @pytest.mark.parametrize("value", [{"a": {}}, math.nan, -math.inf, False])
 def test_no_key_takes_nonsense(path, value):
     refused(nest(path, value), path.partition(".")[0])
@@ -336,16 +403,25 @@ def test_every_fault_has_its_line_up_to_twenty():
 
 
 def test_long_values_are_shortened():
-    message = refused({"seed": "9" * 10_000 + "x", "zoo": [[list(range(1000))] * 1000] * 1000,
-                       "threads": -16 ** 10_000})
+    message = refused(
+        {
+            "seed": "9" * 10_000 + "x",
+            "zoo": [[list(range(1000))] * 1000] * 1000,
+            "threads": -(16**10_000),
+        }
+    )
     assert len(message) < 1000 and "threads: must be" in message
 
 
 @pytest.mark.parametrize("names", [["ResNet8", "VGG16"], ["ResNet-8", "LeNetLike"]])
 def test_an_unknown_architecture_is_named_with_the_known_ones(names):
     wrong = names[1] if names[0] == "ResNet8" else names[0]
-    refused({"architectures": names}, f"  architectures: unknown architecture '{wrong}'",
-            "LeNetLike, ", "ResNet56")
+    refused(
+        {"architectures": names},
+        f"  architectures: unknown architecture '{wrong}'",
+        "LeNetLike, ",
+        "ResNet56",
+    )
 
 
 def test_an_unknown_teacher_or_arm_is_named_with_its_field():
@@ -354,8 +430,14 @@ def test_an_unknown_teacher_or_arm_is_named_with_its_field():
 
 
 def test_numbers_inside_blocks_from_the_command_line_arrive_as_text():
-    images = {"source": "cifar10", "path": "x", "size": "32", "channels": "3",
-              "mean": ["0"] * 3, "std": ["1"] * 3}
+    images = {
+        "source": "cifar10",
+        "path": "x",
+        "size": "32",
+        "channels": "3",
+        "mean": ["0"] * 3,
+        "std": ["1"] * 3,
+    }
     study = parse_study({"images": images, "zoo": {"shard_size": "4"}})
     assert (study.images.size, study.images.channels, study.zoo.shard_size) == (32, 3, 4)
     refused({"images": {"size": "28"}}, "images.size: must be 8, 32 or 64, got")
@@ -366,22 +448,25 @@ def test_what_is_no_mapping_is_refused(raw):
     refused(raw, "\n  study: must be a block of `key: value` lines")
 
 
-@pytest.mark.parametrize(("text", "part"), [
-    ("seed: [1", "is not plain YAML"),
-    ("seed: 1\n\tzoo: 2", "is not plain YAML"),
-    ("name: !!python/object/apply:os.system ['touch pwned']", "python/object"),
-    ("name: !!python/name:os.system", "python/name"),
-    ("name: !thing x", "!thing"),
-    ("name: 2001-99-99", "is not plain YAML"),
-    ("seed: " + "9" * 5000, "is not plain YAML"),
-    ("seed: -0x" + "f" * 9000, "seed: must be greater than or equal to 0"),
-    ("[" * 5000, "is not plain YAML"),
-    ("- seed\n- 3", "must be a block"),
-    ("just words", "must be a block"),
-    ("3: 4", "study"),
-    ("&a\nzoo: *a", "zoo.zoo: no such key"),
-    ("seed: 1\n---\nseed: 2", "is not plain YAML"),
-])
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("seed: [1", "is not plain YAML"),
+        ("seed: 1\n\tzoo: 2", "is not plain YAML"),
+        ("name: !!python/object/apply:os.system ['touch pwned']", "python/object"),
+        ("name: !!python/name:os.system", "python/name"),
+        ("name: !thing x", "!thing"),
+        ("name: 2001-99-99", "is not plain YAML"),
+        ("seed: " + "9" * 5000, "is not plain YAML"),
+        ("seed: -0x" + "f" * 9000, "seed: must be greater than or equal to 0"),
+        ("[" * 5000, "is not plain YAML"),
+        ("- seed\n- 3", "must be a block"),
+        ("just words", "must be a block"),
+        ("3: 4", "study"),
+        ("&a\nzoo: *a", "zoo.zoo: no such key"),
+        ("seed: 1\n---\nseed: 2", "is not plain YAML"),
+    ],
+)
 def test_a_file_that_is_no_plain_yaml_mapping_is_refused(tmp_path, monkeypatch, text, part):
     monkeypatch.chdir(tmp_path)
     Path("my.yaml").write_text(text)
@@ -406,15 +491,36 @@ def test_an_empty_file_is_the_default_study(tmp_path):
     assert load_study(tmp_path / "my.yaml") == Study()
 
 
-KEYS = sorted({key for _, block in [("", Study.model_json_schema()),
-                                    *Study.model_json_schema()["$defs"].items()]
-               for key in block["properties"]} | {"x", "ResNet8", "VGG"})
+KEYS = sorted(
+    {
+        key
+        for _, block in [
+            ("", Study.model_json_schema()),
+            *Study.model_json_schema()["$defs"].items(),
+        ]
+        for key in block["properties"]
+    }
+    | {"x", "ResNet8", "VGG"}
+)
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.binary()
-    | st.dates() | st.sampled_from(["digits", "folder", "ResNet8", "LeNetLike", "1", "1e-3"]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(
-        st.sampled_from(KEYS) | st.text(max_size=3) | st.integers() | st.none(), inner, max_size=4),
-    max_leaves=12)
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.binary()
+    | st.dates()
+    | st.sampled_from(["digits", "folder", "ResNet8", "LeNetLike", "1", "1e-3"]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(KEYS) | st.text(max_size=3) | st.integers() | st.none(),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
 
 
 @settings(max_examples=150, deadline=None)

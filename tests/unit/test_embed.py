@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 import lib.embed
 from lib import nets
-from lib.config import LossWeights, parse_study
+from lib.config import LossWeights
 from lib.data.images import ImageSplit
 from lib.embed import Embedder, arm, load_embedder, losses, trainer
 from lib.embed.arm import EmbedderError, find_arm
@@ -20,6 +20,7 @@ from lib.embed.probing import normalize
 from lib.embed.product import make_arm
 from lib.evaluate import controls
 from lib.population import Population
+from lib.study import parse_study
 from toy import CFG, NAMES
 
 PAIR = ("LeNetLike", "VanillaCNN")

@@ -149,11 +149,15 @@ def test_channels_and_classes_are_free(name):
         assert module(torch.zeros(1, 3, 8, 8)).shape == (1, 2)
 
 
-@pytest.mark.parametrize(("name", "depth"), [("ResNet8", 8), ("ResNet14", 14), ("ResNet32", 32),
-                                             ("ResNet56", 56)])
+@pytest.mark.parametrize(
+    ("name", "depth"), [("ResNet8", 8), ("ResNet14", 14), ("ResNet32", 32), ("ResNet56", 56)]
+)
 def test_resnets_have_the_depth_of_their_name(name, depth):
-    layers = [layer for layer in nets.build(name, 3, 32, 10).modules()
-              if isinstance(layer, nn.Conv2d | nn.Linear)]
+    layers = [
+        layer
+        for layer in nets.build(name, 3, 32, 10).modules()
+        if isinstance(layer, nn.Conv2d | nn.Linear)
+    ]
     shortcuts = [layer for layer in layers if getattr(layer, "kernel_size", None) == (1, 1)]
     assert len(layers) - len(shortcuts) == depth and len(shortcuts) == 2
     assert all(layer.bias is None for layer in layers if isinstance(layer, nn.Conv2d))
@@ -177,8 +181,7 @@ def test_slope_is_a_hundredth_and_nothing_is_in_place(name):
     module = nets.build(name, 1, 8, 10)
     x = torch.randn(2, 1, 8, 8)
     graph = torch.fx.Tracer().trace(module)
-    slopes = [node.kwargs["negative_slope"] for node in graph.nodes
-              if node.target is F.leaky_relu]
+    slopes = [node.kwargs["negative_slope"] for node in graph.nodes if node.target is F.leaky_relu]
     activations = [layer for layer in module.modules() if isinstance(layer, nn.LeakyReLU)]
     slopes += [layer.negative_slope for layer in activations]
     assert set(slopes) == {0.01} and not any(layer.inplace for layer in activations)
@@ -197,10 +200,13 @@ def test_training_mode_runs_under_vmap(name):
     x, y = torch.randn(2, 6, 1, 8, 8, dtype=torch.double), torch.randint(10, (2, 6))
     base, stack = copy.deepcopy(modules[0]), stacked(modules)
     parameters = {key: stack[key].requires_grad_() for key, _ in base.named_parameters()}
-    outputs = vmap(lambda state, batch: functional_call(base, state, (batch,)),
-                   randomness="error")(stack, x)
-    gradients = torch.autograd.grad(F.cross_entropy(outputs.flatten(0, 1), y.flatten(),
-                                                    reduction="sum"), list(parameters.values()))
+    outputs = vmap(lambda state, batch: functional_call(base, state, (batch,)), randomness="error")(
+        stack, x
+    )
+    gradients = torch.autograd.grad(
+        F.cross_entropy(outputs.flatten(0, 1), y.flatten(), reduction="sum"),
+        list(parameters.values()),
+    )
     for i, module in enumerate(modules):
         F.cross_entropy(module(x[i]), y[i], reduction="sum").backward()
         for (key, parameter), gradient in zip(module.named_parameters(), gradients, strict=True):
@@ -226,8 +232,9 @@ def test_deep_fused_equals_unfused(name):
     x = torch.randn(2, 3, 32, 32)
     assert_fused_right(module, x, bn_pairs(module))
     with torch.no_grad():  # and not by luck: in double precision the two are the same function
-        torch.testing.assert_close(fuse(module.double())(x.double()), module(x.double()),
-                                   rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(
+            fuse(module.double())(x.double()), module(x.double()), rtol=1e-9, atol=1e-9
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -238,9 +245,12 @@ def test_a_stack_is_fused_as_each_alone(name):
     assert list(fused) == [key for key, _ in skeleton.named_parameters()]
     x = torch.randn(5, 1, 8, 8)
     with torch.no_grad():
-        torch.testing.assert_close(run_stack(skeleton, fused, x),
-                                   torch.stack([module(x) for module in modules]),
-                                   rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(
+            run_stack(skeleton, fused, x),
+            torch.stack([module(x) for module in modules]),
+            rtol=1e-5,
+            atol=1e-5,
+        )
     for i, module in enumerate(modules):
         alone = fuse_state(module.state_dict(), pairs, module)
         assert all(torch.equal(fused[key][i], alone[key]) for key in alone)
@@ -269,8 +279,9 @@ def test_statistics_are_kept_and_give_the_weights_back():
     assert not set(kept) & set(fused)
     for conv, norm in pairs:
         scale = kept[f"{norm}.weight"] / torch.sqrt(kept[f"{norm}.running_var"] + 1e-5)
-        torch.testing.assert_close(fused[f"{conv}.weight"] / scale[..., None, None, None],
-                                   stack[f"{conv}.weight"])
+        torch.testing.assert_close(
+            fused[f"{conv}.weight"] / scale[..., None, None, None], stack[f"{conv}.weight"]
+        )
     assert bn_statistics(fused, []) == {}
 
 
@@ -368,10 +379,17 @@ def computed() -> nn.Module:
 def test_convolutions_in_a_sequential_are_fused():
     """With and without bias, grouped, strided, nested, without affine, with another epsilon."""
     module = nn.Sequential(
-        nn.Conv2d(2, 4, 3, bias=True), nn.BatchNorm2d(4, eps=1e-3), nn.LeakyReLU(0.01),
+        nn.Conv2d(2, 4, 3, bias=True),
+        nn.BatchNorm2d(4, eps=1e-3),
+        nn.LeakyReLU(0.01),
         nn.Sequential(nn.Conv2d(4, 8, 3, 2, 1, groups=2, bias=False), nn.BatchNorm2d(8)),
-        nn.Dropout(0.5), nn.Conv2d(8, 4, 1, padding_mode="reflect"),
-        nn.BatchNorm2d(4, affine=False), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+        nn.Dropout(0.5),
+        nn.Conv2d(8, 4, 1, padding_mode="reflect"),
+        nn.BatchNorm2d(4, affine=False),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4, 3),
+    )
     x = torch.randn(3, 2, 9, 9)
     assert_fused_right(module, x, [("0", "1"), ("3.0", "3.1"), ("5", "6")])
     fused = fused_skeleton(module)
@@ -379,34 +397,59 @@ def test_convolutions_in_a_sequential_are_fused():
     modules = [disturb(copy.deepcopy(module)) for _ in range(2)]
     stack = fuse_state(stacked(modules), bn_pairs(module), module)
     with torch.no_grad():
-        torch.testing.assert_close(run_stack(fused.eval(), stack, x),
-                                   torch.stack([m(x) for m in modules]), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(
+            run_stack(fused.eval(), stack, x),
+            torch.stack([m(x) for m in modules]),
+            rtol=1e-5,
+            atol=1e-5,
+        )
 
 
 @pytest.mark.parametrize("d", [1, 3])
 def test_other_dimensions_are_fused(d):
     conv, norm = {1: (nn.Conv1d, nn.BatchNorm1d), 3: (nn.Conv3d, nn.BatchNorm3d)}[d]
-    assert_fused_right(nn.Sequential(conv(2, 3, 3), norm(3)), torch.randn(2, 2, *[5] * d),
-                       [("0", "1")])
+    assert_fused_right(
+        nn.Sequential(conv(2, 3, 3), norm(3)), torch.randn(2, 2, *[5] * d), [("0", "1")]
+    )
 
 
-@pytest.mark.parametrize(("make", "pairs"), [
-    (lambda: nn.Sequential(nn.BatchNorm2d(2), nn.Conv2d(2, 2, 3)), []),
-    (lambda: nn.Sequential(nn.Conv2d(2, 2, 3), nn.ReLU(), nn.BatchNorm2d(2)), []),
-    (lambda: nn.Sequential(nn.ConvTranspose2d(2, 2, 3), nn.BatchNorm2d(2)), []),
-    (lambda: nn.Sequential(nn.Conv2d(2, 2, 3), nn.BatchNorm2d(2, track_running_stats=False)), []),
-    (lambda: nn.Sequential(nn.Conv2d(2, 2, 3), nn.BatchNorm2d(2), nn.BatchNorm2d(2)),
-     [("0", "1")]),
-    (Residual, []),
-    (Twice, []),
-    (Regularised, []),
-    (tied, []),
-    (Aliased, []),
-    (computed, []),
-    (lambda: nn.Sequential(nn.Conv2d(2, 2, 3), nn.ReLU()), []),
-], ids=["first", "after relu", "transposed", "no statistics", "two in a row", "two readers",
-        "run twice", "weight read", "tied", "two names",
-        "computed weight", "none"])
+@pytest.mark.parametrize(
+    ("make", "pairs"),
+    [
+        (lambda: nn.Sequential(nn.BatchNorm2d(2), nn.Conv2d(2, 2, 3)), []),
+        (lambda: nn.Sequential(nn.Conv2d(2, 2, 3), nn.ReLU(), nn.BatchNorm2d(2)), []),
+        (lambda: nn.Sequential(nn.ConvTranspose2d(2, 2, 3), nn.BatchNorm2d(2)), []),
+        (
+            lambda: nn.Sequential(nn.Conv2d(2, 2, 3), nn.BatchNorm2d(2, track_running_stats=False)),
+            [],
+        ),
+        (
+            lambda: nn.Sequential(nn.Conv2d(2, 2, 3), nn.BatchNorm2d(2), nn.BatchNorm2d(2)),
+            [("0", "1")],
+        ),
+        (Residual, []),
+        (Twice, []),
+        (Regularised, []),
+        (tied, []),
+        (Aliased, []),
+        (computed, []),
+        (lambda: nn.Sequential(nn.Conv2d(2, 2, 3), nn.ReLU()), []),
+    ],
+    ids=[
+        "first",
+        "after relu",
+        "transposed",
+        "no statistics",
+        "two in a row",
+        "two readers",
+        "run twice",
+        "weight read",
+        "tied",
+        "two names",
+        "computed weight",
+        "none",
+    ],
+)
 def test_what_cannot_be_fused_is_left_alone_and_right(make, pairs):
     assert_fused_right(make(), torch.randn(3, 2, 7, 7), pairs)
 

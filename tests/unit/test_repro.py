@@ -21,12 +21,15 @@ LIB = Path(lib.__file__).parent
 NAMES = st.lists(st.integers() | st.text("abc01:", max_size=4), max_size=4)
 
 
-@pytest.mark.parametrize(("names", "seed"), [
-    ((), 8203414616412130826),
-    (("zoo", 0, "ResNet8", 12), 5784366125161697780),
-    (("zoo", "0", "ResNet8", 12), 7677449766674375526),
-    (("split", 0), 1065654035106854827),
-])
+@pytest.mark.parametrize(
+    ("names", "seed"),
+    [
+        ((), 8203414616412130826),
+        (("zoo", 0, "ResNet8", 12), 5784366125161697780),
+        (("zoo", "0", "ResNet8", 12), 7677449766674375526),
+        (("split", 0), 1065654035106854827),
+    ],
+)
 def test_seeds_never_change(names, seed):
     assert seed_for(*names) == seed
 
@@ -60,11 +63,11 @@ def test_seeds_take_numpy_integers_as_integers_and_nothing_else():
 
 
 def test_digests_never_change():
-    assert digest_arrays({}) == (
-        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+    assert digest_arrays({}) == ("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
     arrays = {"b": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.array([1, 2], np.int64)}
     assert digest_arrays(arrays) == (  # as `sha256sum` finds it for the same bytes
-        "2b2ed78c5389956f8c86d981a0ab2392086e66fe993ed7cdff5b442d4f2764ca")
+        "2b2ed78c5389956f8c86d981a0ab2392086e66fe993ed7cdff5b442d4f2764ca"
+    )
 
 
 def test_a_digest_is_of_content_not_of_order_or_memory_layout():
@@ -82,10 +85,19 @@ def test_a_digest_tells_names_dtypes_shapes_and_every_bit_apart():
     negative = zeros.copy()
     negative[0] = -0.0
     variants = [
-        {"x": zeros}, {"y": zeros}, {"x": zeros, "y": zeros}, {"x": tiny}, {"x": negative},
-        {"x": zeros.astype(np.int32)}, {"x": zeros.astype(">f4")}, {"x": zeros.astype(np.float64)},
-        {"x": zeros[None]}, {"x": zeros.reshape(2, 2)}, {"x": zeros[:0]},
-        {"x": zeros[0]}, {"x": zeros[:1]},
+        {"x": zeros},
+        {"y": zeros},
+        {"x": zeros, "y": zeros},
+        {"x": tiny},
+        {"x": negative},
+        {"x": zeros.astype(np.int32)},
+        {"x": zeros.astype(">f4")},
+        {"x": zeros.astype(np.float64)},
+        {"x": zeros[None]},
+        {"x": zeros.reshape(2, 2)},
+        {"x": zeros[:0]},
+        {"x": zeros[0]},
+        {"x": zeros[:1]},
     ]
     assert len({digest_arrays(variant) for variant in variants}) == len(variants)
 
@@ -98,7 +110,8 @@ def test_python_objects_have_no_digest():
 def test_file_sha256(tmp_path):
     (tmp_path / "f").write_bytes(b"abc")
     assert file_sha256(tmp_path / "f") == (
-        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
 
 
 def test_atomic_writes_beside_the_target_and_then_takes_its_place(tmp_path):
@@ -131,11 +144,14 @@ def test_a_killed_write_leaves_the_old_file_or_none(tmp_path, before):
     target = tmp_path / "table.csv"
     if before:
         target.write_text(before)
-    code = ("import os, signal, sys; from lib.repro import atomic\n"
-            "with atomic(sys.argv[1]) as temporary:\n"
-            "    temporary.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)")
-    ended = subprocess.run([sys.executable, "-c", code, target],
-                           env=os.environ | {"PYTHONPATH": str(LIB.parent)})
+    code = (
+        "import os, signal, sys; from lib.repro import atomic\n"
+        "with atomic(sys.argv[1]) as temporary:\n"
+        "    temporary.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, target], env=os.environ | {"PYTHONPATH": str(LIB.parent)}
+    )
     assert ended.returncode == -signal.SIGKILL
     assert (target.read_text() if target.exists() else None) == before
 
@@ -157,7 +173,7 @@ FAKE = {
     "base.py": "def base():\n    return 1\n",
     "middle.py": "from lib.base import base\n\nVALUE = base()\n",
     "top.py": '"""Top."""\nimport lib.middle\n\n\ndef top(x: int) -> int:\n    """Do."""\n'
-              "    return x + lib.middle.VALUE\n",
+    "    return x + lib.middle.VALUE\n",
     "other.py": "OTHER = 1\n",
     "lazy.py": "def lazy():\n    from lib import base\n    return base\n",
     "pack/__init__.py": "FLAG = 1\n",
@@ -187,27 +203,33 @@ def fake(tmp_path, monkeypatch):
     return edit
 
 
-@pytest.mark.parametrize(("old", "new"), [
-    ("x + lib.middle.VALUE", "(x  +  # why\n            lib.middle.VALUE)"),
-    ('"""Top."""', "# no docstring"),
-    ('"""Do."""', '"""Do something else."""'),
-    ('    """Do."""\n', ""),
-    ("import lib.middle\n", "\n\nimport lib.middle  # needed\n"),
-])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("x + lib.middle.VALUE", "(x  +  # why\n            lib.middle.VALUE)"),
+        ('"""Top."""', "# no docstring"),
+        ('"""Do."""', '"""Do something else."""'),
+        ('    """Do."""\n', ""),
+        ("import lib.middle\n", "\n\nimport lib.middle  # needed\n"),
+    ],
+)
 def test_comments_formatting_and_docstrings_do_not_count(fake, old, new):
     before = code_hash("lib.top")
     fake("top.py", old, new)
     assert code_hash("lib.top") == before
 
 
-@pytest.mark.parametrize(("name", "old", "new"), [
-    ("top.py", "x +", "x -"),
-    ("top.py", "x: int", "x: float"),
-    ("middle.py", "VALUE = base()", "VALUE = base() + 0"),
-    ("base.py", "return 1", "return 2"),
-    ("base.py", "return 1", "return '1'"),
-    ("__init__.py", '"""Package."""', "import os"),
-])
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("top.py", "x +", "x -"),
+        ("top.py", "x: int", "x: float"),
+        ("middle.py", "VALUE = base()", "VALUE = base() + 0"),
+        ("base.py", "return 1", "return 2"),
+        ("base.py", "return 1", "return '1'"),
+        ("__init__.py", '"""Package."""', "import os"),
+    ],
+)
 def test_code_counts_and_so_does_all_it_imports(fake, name, old, new):
     before = code_hash("lib.top")
     fake(name, old, new)
@@ -222,13 +244,16 @@ def test_code_that_is_not_imported_does_not_count(fake):
     assert code_hash("lib.top") == before
 
 
-@pytest.mark.parametrize(("name", "old", "new"), [
-    ("pack/near.py", "1", "2"),
-    ("pack/deep/thing.py", "import base", "import base as b"),
-    ("other.py", "1", "2"),
-    ("base.py", "1", "2"),
-    ("pack/__init__.py", "1", "2"),
-])
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("pack/near.py", "1", "2"),
+        ("pack/deep/thing.py", "import base", "import base as b"),
+        ("other.py", "1", "2"),
+        ("base.py", "1", "2"),
+        ("pack/__init__.py", "1", "2"),
+    ],
+)
 def test_relative_imports_and_packages_above_count(fake, name, old, new):
     before = code_hash("lib.pack.relative")
     fake(name, old, new)
@@ -272,3 +297,18 @@ def test_versions_name_python_and_the_installed_libraries(monkeypatch):
     assert found["numpy"] == np.__version__
     monkeypatch.setattr(repro, "LIBRARIES", ("numpy", "not-a-library"))
     assert versions().keys() == {"python", "numpy"}
+
+
+@pytest.mark.parametrize(
+    "module, independent_of",
+    [
+        ("lib.zoo", ("lib.embed", "lib.explore", "lib.evaluate", "lib.report", "lib.config")),
+        ("lib.embed.trainer", ("lib.explore", "lib.evaluate", "lib.report")),
+        ("lib.explore.interpolation", ("lib.report",)),
+        ("lib.report", ("lib.training", "lib.embed")),
+    ],
+)
+def test_a_step_is_stale_only_by_code_below_it(module, independent_of):
+    covered = repro.code_modules(module)
+    assert module in covered
+    assert not [name for name in covered if name.startswith(independent_of)]

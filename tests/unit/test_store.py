@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from lib.errors import InputError
 from lib.store import (
     Catalogue,
@@ -31,19 +32,25 @@ from lib.store import (
 from lib.store import format as shard_format
 from lib.store.__main__ import main
 
-LAYOUT = [("conv.weight", (4, 1, 3, 3), "conv"), ("conv.bias", (4,), "conv"),
-          ("fc.weight", (3, 16), "linear"), ("fc.bias", (3,), "linear")]
+LAYOUT = [
+    ("conv.weight", (4, 1, 3, 3), "conv"),
+    ("conv.bias", (4,), "conv"),
+    ("fc.weight", (3, 16), "linear"),
+    ("fc.bias", (3,), "linear"),
+]
 SPLITS = ("train", "validation", "test")
-QUICK = settings(max_examples=40, deadline=None,
-                 suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 def layout_of(entries):
     layout, offset = [], 0
     for name, shape, kind in entries:
         size = math.prod(shape)
-        layout.append({"name": name, "shape": list(shape), "kind": kind, "offset": offset,
-                       "size": size})
+        layout.append(
+            {"name": name, "shape": list(shape), "kind": kind, "offset": offset, "size": size}
+        )
         offset += size
     return layout
 
@@ -52,21 +59,45 @@ def make(n=6, first=0, architecture="ResNet8", layout=None, diverged=(), seed=0,
     """A small shard of instances first ... first + n - 1; `diverged` are instance numbers."""
     layout = layout or layout_of(LAYOUT)
     numbers = np.arange(first, first + n)
-    weights = np.stack([np.random.default_rng([seed, number]).normal(
-        size=layout[-1]["offset"] + layout[-1]["size"]) for number in numbers]).astype("float32")
+    weights = np.stack(
+        [
+            np.random.default_rng([seed, number]).normal(
+                size=layout[-1]["offset"] + layout[-1]["size"]
+            )
+            for number in numbers
+        ]
+    ).astype("float32")
     status = ["diverged" if number in diverged else "ok" for number in numbers]
     weights[[one == "diverged" for one in status]] = np.nan
-    table = pd.DataFrame({
-        "network": [f"{architecture}-{number:04d}" for number in numbers],
-        "architecture": architecture, "instance": numbers,
-        "split": [SPLITS[number % 3] for number in numbers],
-        "seed": numbers * 7 + 2**62, "status": status, "epochs": 20, "selected_epoch": 18,
-        "learning_rate": numbers * 1e-3 + 0.1, "momentum": 0.9, "weight_decay": 0.0,
-        "batch_size": 32, "train_loss": 0.1, "train_accuracy": 0.99,
-        "validation_loss": [math.nan if one == "diverged" else 0.2 for one in status],
-        "validation_accuracy": 0.97, "note": [f"é{number}, \"x\"" for number in numbers]})
-    tensors = {name: np.full((n, 4), value, "float32") for name, value in
-               (("bn.weight", 1.0), ("bn.running_var", 2.0))} if batch_norm else {}
+    table = pd.DataFrame(
+        {
+            "network": [f"{architecture}-{number:04d}" for number in numbers],
+            "architecture": architecture,
+            "instance": numbers,
+            "split": [SPLITS[number % 3] for number in numbers],
+            "seed": numbers * 7 + 2**62,
+            "status": status,
+            "epochs": 20,
+            "selected_epoch": 18,
+            "learning_rate": numbers * 1e-3 + 0.1,
+            "momentum": 0.9,
+            "weight_decay": 0.0,
+            "batch_size": 32,
+            "train_loss": 0.1,
+            "train_accuracy": 0.99,
+            "validation_loss": [math.nan if one == "diverged" else 0.2 for one in status],
+            "validation_accuracy": 0.97,
+            "note": [f'é{number}, "x"' for number in numbers],
+        }
+    )
+    tensors = (
+        {
+            name: np.full((n, 4), value, "float32")
+            for name, value in (("bn.weight", 1.0), ("bn.running_var", 2.0))
+        }
+        if batch_norm
+        else {}
+    )
     return Shard(architecture, layout, weights, table, tensors, {"images": "abc", "torch": "2.13"})
 
 
@@ -79,8 +110,7 @@ def same(one: Shard, other: Shard, rows=None):
     assert list(one.batch_norm) == list(other.batch_norm)
     for name, tensor in one.batch_norm.items():
         np.testing.assert_array_equal(tensor[rows].view("u4"), other.batch_norm[name].view("u4"))
-    pd.testing.assert_frame_equal(one.instances.iloc[rows].reset_index(drop=True),
-                                  other.instances)
+    pd.testing.assert_frame_equal(one.instances.iloc[rows].reset_index(drop=True), other.instances)
 
 
 @pytest.fixture
@@ -98,37 +128,61 @@ def written(path):
 
 names = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,12}", fullmatch=True)
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=8)
-COLUMNS = {"int": st.integers(-(2**63), 2**63 - 1),
-           "float": st.floats(allow_nan=True, allow_infinity=True), "str": texts}
+COLUMNS = {
+    "int": st.integers(-(2**63), 2**63 - 1),
+    "float": st.floats(allow_nan=True, allow_infinity=True),
+    "str": texts,
+}
 
 
 @st.composite
 def shards(draw, architecture=None):
-    entries = draw(st.lists(st.tuples(
-        names, st.lists(st.integers(1, 4), max_size=3).map(tuple), names),
-        min_size=1, max_size=4, unique_by=lambda entry: entry[0]))
+    entries = draw(
+        st.lists(
+            st.tuples(names, st.lists(st.integers(1, 4), max_size=3).map(tuple), names),
+            min_size=1,
+            max_size=4,
+            unique_by=lambda entry: entry[0],
+        )
+    )
     layout = layout_of(entries)
     n = draw(st.integers(1, 5))
     size = layout[-1]["offset"] + layout[-1]["size"]
     shard = make(n, architecture=architecture or draw(names), batch_norm=False, layout=layout)
-    bits = np.random.default_rng(draw(st.integers(0, 2**32))).integers(
-        0, 2**32, (n, size), "uint32").view("float32")
+    bits = (
+        np.random.default_rng(draw(st.integers(0, 2**32)))
+        .integers(0, 2**32, (n, size), "uint32")
+        .view("float32")
+    )
     status = draw(st.lists(st.sampled_from(["ok", "diverged"]), min_size=n, max_size=n))
     shard.instances["status"] = status
     keep = np.array([one == "diverged" for one in status])[:, None]
     shard.weights = np.where(keep, bits, np.nan_to_num(bits))
-    extra = draw(st.dictionaries(names.map(lambda name: f"x_{name}"),
-                                 st.sampled_from(sorted(COLUMNS)), max_size=4))
+    extra = draw(
+        st.dictionaries(
+            names.map(lambda name: f"x_{name}"), st.sampled_from(sorted(COLUMNS)), max_size=4
+        )
+    )
     for name, kind in extra.items():
         values = draw(st.lists(COLUMNS[kind], min_size=n, max_size=n))
         shard.instances[name] = pd.Series(
-            values, dtype={"int": "int64", "float": "float64", "str": None}[kind])
+            values, dtype={"int": "int64", "float": "float64", "str": None}[kind]
+        )
     for name in draw(st.lists(names, max_size=12, unique=True)):
         shape = draw(st.lists(st.integers(1, 3), max_size=2))
         shard.batch_norm[name] = np.ones((n, *shape), "float32")
-    shard.provenance = draw(st.dictionaries(texts, st.one_of(
-        texts, st.integers(), st.floats(allow_nan=False, allow_infinity=False),
-        st.lists(st.booleans())), max_size=3))
+    shard.provenance = draw(
+        st.dictionaries(
+            texts,
+            st.one_of(
+                texts,
+                st.integers(),
+                st.floats(allow_nan=False, allow_infinity=False),
+                st.lists(st.booleans()),
+            ),
+            max_size=3,
+        )
+    )
     return shard
 
 
@@ -145,12 +199,20 @@ def test_what_is_written_is_read(path, shard, data):
     batch = data.draw(st.integers(1, n + 1))
     pieces = list(iterate([path], batch))
     assert max(len(piece.instances) for piece in pieces) <= batch
-    same(shard, Shard(
-        pieces[0].architecture, pieces[0].layout,
-        np.concatenate([piece.weights for piece in pieces]),
-        pd.concat([piece.instances for piece in pieces], ignore_index=True),
-        {name: np.concatenate([piece.batch_norm[name] for piece in pieces])
-         for name in pieces[0].batch_norm}, pieces[0].provenance))
+    same(
+        shard,
+        Shard(
+            pieces[0].architecture,
+            pieces[0].layout,
+            np.concatenate([piece.weights for piece in pieces]),
+            pd.concat([piece.instances for piece in pieces], ignore_index=True),
+            {
+                name: np.concatenate([piece.batch_norm[name] for piece in pieces])
+                for name in pieces[0].batch_norm
+            },
+            pieces[0].provenance,
+        ),
+    )
 
 
 @QUICK
@@ -171,8 +233,17 @@ def test_header_is_read_without_the_data(written):
     assert header.layout == layout_of(LAYOUT)
     assert header.columns == list(make().instances)
     assert header.batch_norm == ["bn.weight", "bn.running_var"]
-    same(make(), Shard(header.architecture, header.layout, make().weights,
-                       read_instances(written)[1], make().batch_norm, header.provenance))
+    same(
+        make(),
+        Shard(
+            header.architecture,
+            header.layout,
+            make().weights,
+            read_instances(written)[1],
+            make().batch_norm,
+            header.provenance,
+        ),
+    )
 
 
 def test_same_shard_same_bytes(tmp_path, written):
@@ -180,11 +251,16 @@ def test_same_shard_same_bytes(tmp_path, written):
     shard.provenance = dict(reversed(shard.provenance.items()))
     write_shard(tmp_path / "again.h5", shard)
     assert (tmp_path / "again.h5").read_bytes() == written.read_bytes()
-    script = ("import sys; from lib.store import read_shard, write_shard; "
-              "write_shard(sys.argv[2], read_shard(sys.argv[1]))")
+    script = (
+        "import sys; from lib.store import read_shard, write_shard; "
+        "write_shard(sys.argv[2], read_shard(sys.argv[1]))"
+    )
     root = Path(shard_format.__file__).parents[2]
-    subprocess.run([sys.executable, "-c", script, written, tmp_path / "other.h5"], check=True,
-                   env={"PYTHONPATH": str(root), "PYTHONHASHSEED": "7"})
+    subprocess.run(
+        [sys.executable, "-c", script, written, tmp_path / "other.h5"],
+        check=True,
+        env={"PYTHONPATH": str(root), "PYTHONHASHSEED": "7"},
+    )
     assert (tmp_path / "other.h5").read_bytes() == written.read_bytes()
 
 
@@ -217,14 +293,17 @@ def test_a_failed_write_leaves_the_old_file(written):
 
 # What may not be written
 
+
 def change(what):
     """A function that sets attributes of a shard, or columns of its instances."""
+
     def apply(shard):
         for name, value in what.items():
             if hasattr(shard, name):
                 setattr(shard, name, value)
             else:
                 shard.instances[name] = value
+
     return apply
 
 
@@ -234,42 +313,48 @@ def layout_with(**entry):
     return layout
 
 
-@pytest.mark.parametrize(("what", "message"), [
-    ({"weights": np.zeros((6, 90), "f4")}, "'weights'.*expected \\(6, 91\\)"),
-    ({"weights": np.zeros((5, 91), "f4")}, "'weights'.*expected \\(6, 91\\)"),
-    ({"weights": np.zeros((6, 91))}, "'weights'.*float64, expected float32"),
-    ({"weights": np.full((6, 91), np.inf, "f4")}, "'weights'.*'ResNet8-0000', whose status is ok"),
-    ({"instances": make().instances[:0]}, "no instances"),
-    ({"architecture": "a b"}, "architecture 'a b'"),
-    ({"architecture": "LeNetLike"}, "'instances/architecture'.*expected LeNetLike"),
-    ({"layout": []}, "non-empty list"),
-    ({"layout": layout_with(offset=37)}, "conv.bias: offset 37, expected 36"),
-    ({"layout": layout_with(size=5)}, "conv.bias: size 5, expected 4"),
-    ({"layout": layout_with(shape=[-4])}, "conv.bias: shape"),
-    ({"layout": layout_with(name="conv.weight")}, "'conv.weight' is not allowed or not unique"),
-    ({"layout": layout_with(more=1)}, "exactly the keys"),
-    ({"layout": layout_with(kind=None)}, "kind None"),
-    ({"provenance": {"a": math.nan}}, "provenance"),
-    ({"provenance": {"a": object()}}, "provenance"),
-    ({"provenance": []}, "provenance must be a dict"),
-    ({"batch_norm": {"a/b": np.zeros((6, 1), "f4")}}, "'a/b'"),
-    ({"batch_norm": {"bn": np.zeros((5, 1), "f4")}}, "'batch_norm/bn'.*one row for each of 6"),
-    ({"batch_norm": {"bn": np.full((6, 1), np.nan, "f4")}}, "'batch_norm/bn'.*NaN"),
-    ({"status": "fine"}, "'instances/status'.*'fine', expected ok or diverged"),
-    ({"split": "val"}, "'instances/split'.*expected train or"),
-    ({"network": "one"}, "'instances/network'.*'one' occurs more than once"),
-    ({"instance": 1}, "'instances/instance'.*1 occurs more than once"),
-    ({"instance": np.arange(-1, 5)}, "negative"),
-    ({"seed": 1.5}, "'instances/seed'.*holds float, expected int"),
-    ({"momentum": "0.9"}, "'instances/momentum'.*holds str, expected float"),
-    ({"good": True}, "'instances/good'.*bool"),
-    ({"big": np.full(6, 2**63, "uint64")}, "'instances/big'"),
-    ({"text": "a\0b"}, "'instances/text'.*NUL"),
-    ({"text": "\ud800"}, "'instances/text'"),
-    ({"text": [None, *"abcde"]}, "'instances/text'.*missing"),
-    ({"row": 1}, "'row': not an allowed name"),
-    ({"a b": 1}, "'a b': not an allowed name"),
-])
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ({"weights": np.zeros((6, 90), "f4")}, "'weights'.*expected \\(6, 91\\)"),
+        ({"weights": np.zeros((5, 91), "f4")}, "'weights'.*expected \\(6, 91\\)"),
+        ({"weights": np.zeros((6, 91))}, "'weights'.*float64, expected float32"),
+        (
+            {"weights": np.full((6, 91), np.inf, "f4")},
+            "'weights'.*'ResNet8-0000', whose status is ok",
+        ),
+        ({"instances": make().instances[:0]}, "no instances"),
+        ({"architecture": "a b"}, "architecture 'a b'"),
+        ({"architecture": "LeNetLike"}, "'instances/architecture'.*expected LeNetLike"),
+        ({"layout": []}, "non-empty list"),
+        ({"layout": layout_with(offset=37)}, "conv.bias: offset 37, expected 36"),
+        ({"layout": layout_with(size=5)}, "conv.bias: size 5, expected 4"),
+        ({"layout": layout_with(shape=[-4])}, "conv.bias: shape"),
+        ({"layout": layout_with(name="conv.weight")}, "'conv.weight' is not allowed or not unique"),
+        ({"layout": layout_with(more=1)}, "exactly the keys"),
+        ({"layout": layout_with(kind=None)}, "kind None"),
+        ({"provenance": {"a": math.nan}}, "provenance"),
+        ({"provenance": {"a": object()}}, "provenance"),
+        ({"provenance": []}, "provenance must be a dict"),
+        ({"batch_norm": {"a/b": np.zeros((6, 1), "f4")}}, "'a/b'"),
+        ({"batch_norm": {"bn": np.zeros((5, 1), "f4")}}, "'batch_norm/bn'.*one row for each of 6"),
+        ({"batch_norm": {"bn": np.full((6, 1), np.nan, "f4")}}, "'batch_norm/bn'.*NaN"),
+        ({"status": "fine"}, "'instances/status'.*'fine', expected ok or diverged"),
+        ({"split": "val"}, "'instances/split'.*expected train or"),
+        ({"network": "one"}, "'instances/network'.*'one' occurs more than once"),
+        ({"instance": 1}, "'instances/instance'.*1 occurs more than once"),
+        ({"instance": np.arange(-1, 5)}, "negative"),
+        ({"seed": 1.5}, "'instances/seed'.*holds float, expected int"),
+        ({"momentum": "0.9"}, "'instances/momentum'.*holds str, expected float"),
+        ({"good": True}, "'instances/good'.*bool"),
+        ({"big": np.full(6, 2**63, "uint64")}, "'instances/big'"),
+        ({"text": "a\0b"}, "'instances/text'.*NUL"),
+        ({"text": "\ud800"}, "'instances/text'"),
+        ({"text": [None, *"abcde"]}, "'instances/text'.*missing"),
+        ({"row": 1}, "'row': not an allowed name"),
+        ({"a b": 1}, "'a b': not an allowed name"),
+    ],
+)
 def test_a_shard_that_is_none_is_not_written(path, what, message):
     shard = make()
     change(what)(shard)
@@ -295,6 +380,7 @@ def test_two_columns_of_one_name(path):
 
 # Damage
 
+
 def refused(path, message, **options):
     """Reading and verifying both name the file and the problem."""
     problems = verify(path)
@@ -314,9 +400,16 @@ def flip(path, name, row=0):
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("name", [
-    "weights_sha256", "instances/momentum", "instances/note", "instances/status",
-    "batch_norm/bn.running_var"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "weights_sha256",
+        "instances/momentum",
+        "instances/note",
+        "instances/status",
+        "batch_norm/bn.running_var",
+    ],
+)
 def test_flipped_bit_is_found_and_named(written, name):
     flip(written, name, 4)
     assert any(f"dataset '{name}': damaged" in line for line in verify(written))
@@ -330,7 +423,8 @@ def test_flipped_bit_is_found_and_named(written, name):
 def test_flipped_bit_in_weights_is_found_where_it_is(written):
     flip(written, "weights", 4)
     assert verify(written) == [
-        f"{written}: dataset 'weights': damaged: row 4 (ResNet8-0004) differs from its SHA-256"]
+        f"{written}: dataset 'weights': damaged: row 4 (ResNet8-0004) differs from its SHA-256"
+    ]
     with pytest.raises(ShardError, match="'weights': damaged"):
         read_shard(written)
     with pytest.raises(ShardError, match="'weights': damaged: row 4"):
@@ -349,7 +443,10 @@ def test_all_problems_are_listed(written):
     lines = verify(written)
     assert len(lines) == 3
     assert {line.split("'")[1] for line in lines} == {
-        "weights", "instances/seed", "batch_norm/bn.weight"}
+        "weights",
+        "instances/seed",
+        "batch_norm/bn.weight",
+    }
 
 
 def test_truncated(written):
@@ -397,9 +494,15 @@ def forge(path, edit, shard=None, resign=True):
                 dataset.attrs["sha256"] = np.bytes_(sha)
                 blocks[name] = shard_format.Block(data.dtype.str, data.shape, 0, sha)
         if {"layout", "provenance", "architecture"} <= set(file.attrs):
-            file.attrs["sha256"] = np.bytes_(shard_format.content_sha256(
-                *(np.bytes_(file.attrs[name]).decode()
-                  for name in ("architecture", "layout", "provenance")), blocks))
+            file.attrs["sha256"] = np.bytes_(
+                shard_format.content_sha256(
+                    *(
+                        np.bytes_(file.attrs[name]).decode()
+                        for name in ("architecture", "layout", "provenance")
+                    ),
+                    blocks,
+                )
+            )
 
 
 def replace(name, **how):
@@ -408,24 +511,28 @@ def replace(name, **how):
         del file[name]
         dataset = file.create_dataset(name, **({"data": values} | how))
         dataset.attrs["sha256"] = np.bytes_("0" * 64)
+
     return edit
 
 
 def attribute(name, value):
     def edit(file):
         file.attrs[name] = value
+
     return edit
 
 
 def remove(name):
     def edit(file):
         del file[name]
+
     return edit
 
 
 def without(name, where="/"):
     def edit(file):
         del file[where].attrs[name]
+
     return edit
 
 
@@ -434,6 +541,7 @@ def nan(name):
         file[name][2, 0] = np.nan
         rows = shard_format.row_digests(np.ascontiguousarray(file["weights"][()]))
         file["weights_sha256"][()] = rows
+
     return edit
 
 
@@ -441,6 +549,7 @@ def link(name, kind):
     def edit(file):
         del file[name]
         file[name] = kind
+
     return edit
 
 
@@ -457,6 +566,7 @@ def cycle(file):
 def value(name, row, new):
     def edit(file):
         file[name][row] = new
+
     return edit
 
 
@@ -467,55 +577,68 @@ def short_layout(file):
 VARIABLE = h5py.string_dtype("utf-8")
 
 
-@pytest.mark.parametrize(("edit", "message"), [
-    (attribute("type", np.bytes_("netspace-images")), "of type 'netspace-images', expected"),
-    (attribute("type", "netspace-shard"), "'type' must be one text of fixed length"),
-    (attribute("version", np.int64(2)), "of version 2; this program reads version 1"),
-    (attribute("version", np.bytes_("1")), "'version' must be one 64-bit integer"),
-    (attribute("layout", np.bytes_("[")), "'layout' is not JSON"),
-    (attribute("layout", np.bytes_("[" * 100_000)), "'layout' is not JSON"),
-    (attribute("layout", np.bytes_("{}")), "'layout'"),
-    (short_layout, "'weights': shape \\(6, 91\\), expected \\(n, 88\\)"),
-    (attribute("provenance", np.bytes_("[]")), "'provenance' must be a JSON object"),
-    (attribute("architecture", np.bytes_("../x")), "'architecture' is not a name"),
-    (attribute("architecture", np.bytes_("LeNetLike")), "'instances/architecture'"),
-    (attribute("note", np.bytes_("x")), "holds 'note'"),
-    *[(without(name), f"'{name}' is missing") for name in
-      ("type", "version", "architecture", "layout", "provenance")],
-    (without("order", "instances"), "'order' of /instances is missing"),
-    *[(remove(name), f"'{name}': missing") for name in
-      ("weights", "weights_sha256", "instances", "batch_norm")],
-    (remove("instances/momentum"), "'order' of 'instances' does not list"),
-    (remove("batch_norm/bn.weight"), "'order' of 'batch_norm' does not list"),
-    (lambda file: file.create_group("more"), "holds 'more'"),
-    (nan("weights"), "'weights': NaN or infinity in 'ResNet8-0002', whose status is ok"),
-    (nan("batch_norm/bn.weight"), "'batch_norm/bn.weight': NaN or infinity in 'ResNet8-0002'"),
-    (value("instances/status", 1, b"no"), "'instances/status': 'no', expected ok or"),
-    (value("instances/note", 1, b"\xff"), "'instances/note': not UTF-8"),
-    (value("instances/instance", 1, 0), "'instances/instance': 0 occurs more than once"),
-    (replace("weights", dtype="<f8"), "'weights': dtype float64, expected <f4"),
-    (replace("weights", dtype=">f4"), "'weights': dtype >f4, expected <f4"),
-    (replace("weights_sha256", dtype="i1"), "'weights_sha256': dtype int8"),
-    (replace("instances/seed", dtype="<i4"), "'instances/seed': dtype int32"),
-    (replace("instances/note", dtype=VARIABLE), "'instances/note': texts must be"),
-    (replace("weights", chunks=(1, 91)), "'weights': must be stored contiguously"),
-    (replace("weights", compression="gzip"), "'weights': must be stored contiguously"),
-    (replace("weights", data=np.zeros((5, 91), "f4")), "there are 5 networks"),
-    (replace("weights", data=np.float32(1)), "'weights': not an array"),
-    (replace("weights", shape=(2**40, 91), dtype="<f4"), "'weights': claims 400222232510464"),
-    (replace("instances/seed", shape=(2**40,), dtype="<i8"), "'instances/seed': claims"),
-    (replace("instances/seed", shape=(2**61,), dtype="<i8", chunks=(1,)), "'instances/seed'"),
-    (replace("batch_norm/bn.weight", shape=(6, 0), dtype="<f4"), "'batch_norm/bn.weight'.*empty"),
-    (link("weights", h5py.SoftLink("/batch_norm/bn.weight")), "'weights': a soft or external"),
-    (link("weights", h5py.ExternalLink("other.h5", "weights")), "'weights': a soft or external"),
-    (link("weights", h5py.SoftLink("/nowhere")), "'weights': a soft or external"),
-    (link("instances", h5py.ExternalLink("other.h5", "instances")), "'instances': a soft or"),
-    (link("batch_norm/bn.weight", h5py.ExternalLink("other.h5", "weights")), "links are not"),
-    (shared, "overlap"),
-    (cycle, "batch_norm"),
-    (lambda file: link("weights", file["instances"])(file), "'weights': not a dataset"),
-    (lambda file: link("instances", file["weights"])(file), "'instances' is not a group"),
-])
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (attribute("type", np.bytes_("netspace-images")), "of type 'netspace-images', expected"),
+        (attribute("type", "netspace-shard"), "'type' must be one text of fixed length"),
+        (attribute("version", np.int64(2)), "of version 2; this program reads version 1"),
+        (attribute("version", np.bytes_("1")), "'version' must be one 64-bit integer"),
+        (attribute("layout", np.bytes_("[")), "'layout' is not JSON"),
+        (attribute("layout", np.bytes_("[" * 100_000)), "'layout' is not JSON"),
+        (attribute("layout", np.bytes_("{}")), "'layout'"),
+        (short_layout, "'weights': shape \\(6, 91\\), expected \\(n, 88\\)"),
+        (attribute("provenance", np.bytes_("[]")), "'provenance' must be a JSON object"),
+        (attribute("architecture", np.bytes_("../x")), "'architecture' is not a name"),
+        (attribute("architecture", np.bytes_("LeNetLike")), "'instances/architecture'"),
+        (attribute("note", np.bytes_("x")), "holds 'note'"),
+        *[
+            (without(name), f"'{name}' is missing")
+            for name in ("type", "version", "architecture", "layout", "provenance")
+        ],
+        (without("order", "instances"), "'order' of /instances is missing"),
+        *[
+            (remove(name), f"'{name}': missing")
+            for name in ("weights", "weights_sha256", "instances", "batch_norm")
+        ],
+        (remove("instances/momentum"), "'order' of 'instances' does not list"),
+        (remove("batch_norm/bn.weight"), "'order' of 'batch_norm' does not list"),
+        (lambda file: file.create_group("more"), "holds 'more'"),
+        (nan("weights"), "'weights': NaN or infinity in 'ResNet8-0002', whose status is ok"),
+        (nan("batch_norm/bn.weight"), "'batch_norm/bn.weight': NaN or infinity in 'ResNet8-0002'"),
+        (value("instances/status", 1, b"no"), "'instances/status': 'no', expected ok or"),
+        (value("instances/note", 1, b"\xff"), "'instances/note': not UTF-8"),
+        (value("instances/instance", 1, 0), "'instances/instance': 0 occurs more than once"),
+        (replace("weights", dtype="<f8"), "'weights': dtype float64, expected <f4"),
+        (replace("weights", dtype=">f4"), "'weights': dtype >f4, expected <f4"),
+        (replace("weights_sha256", dtype="i1"), "'weights_sha256': dtype int8"),
+        (replace("instances/seed", dtype="<i4"), "'instances/seed': dtype int32"),
+        (replace("instances/note", dtype=VARIABLE), "'instances/note': texts must be"),
+        (replace("weights", chunks=(1, 91)), "'weights': must be stored contiguously"),
+        (replace("weights", compression="gzip"), "'weights': must be stored contiguously"),
+        (replace("weights", data=np.zeros((5, 91), "f4")), "there are 5 networks"),
+        (replace("weights", data=np.float32(1)), "'weights': not an array"),
+        (replace("weights", shape=(2**40, 91), dtype="<f4"), "'weights': claims 400222232510464"),
+        (replace("instances/seed", shape=(2**40,), dtype="<i8"), "'instances/seed': claims"),
+        (replace("instances/seed", shape=(2**61,), dtype="<i8", chunks=(1,)), "'instances/seed'"),
+        (
+            replace("batch_norm/bn.weight", shape=(6, 0), dtype="<f4"),
+            "'batch_norm/bn.weight'.*empty",
+        ),
+        (link("weights", h5py.SoftLink("/batch_norm/bn.weight")), "'weights': a soft or external"),
+        (
+            link("weights", h5py.ExternalLink("other.h5", "weights")),
+            "'weights': a soft or external",
+        ),
+        (link("weights", h5py.SoftLink("/nowhere")), "'weights': a soft or external"),
+        (link("instances", h5py.ExternalLink("other.h5", "instances")), "'instances': a soft or"),
+        (link("batch_norm/bn.weight", h5py.ExternalLink("other.h5", "weights")), "links are not"),
+        (shared, "overlap"),
+        (cycle, "batch_norm"),
+        (lambda file: link("weights", file["instances"])(file), "'weights': not a dataset"),
+        (lambda file: link("instances", file["weights"])(file), "'instances' is not a group"),
+    ],
+)
 def test_forged_shards_are_refused(path, edit, message):
     write_shard(path.with_name("other.h5"), make())
     forge(path, edit)
@@ -538,8 +661,9 @@ def test_external_storage_is_refused(path):
 
     def edit(file):
         del file["weights"]
-        file.create_dataset("weights", (6, 91), "<f4",
-                            external=[(str(path.parent / "raw"), 0, 6 * 91 * 4)])
+        file.create_dataset(
+            "weights", (6, 91), "<f4", external=[(str(path.parent / "raw"), 0, 6 * 91 * 4)]
+        )
         file["weights"].attrs["sha256"] = np.bytes_("0" * 64)
 
     forge(path, edit)
@@ -576,13 +700,14 @@ def test_random_damage_is_an_error_or_does_no_harm(tmp_path):
         if how == 0:
             copy[place] ^= 1 << dice.randrange(8)
         elif how == 1:
-            copy[place:place + length] = dice.choice(
-                [bytes(length), b"\xff" * length, dice.randbytes(length)])
+            copy[place : place + length] = dice.choice(
+                [bytes(length), b"\xff" * length, dice.randbytes(length)]
+            )
         elif how == 2:
-            del copy[place:place + length]
+            del copy[place : place + length]
         else:
             other = dice.randrange(len(data) - length + 1)
-            copy[place:place + length] = data[other:other + length]
+            copy[place : place + length] = data[other : other + length]
         damaged.write_bytes(copy)
         problems = verify(damaged)
         try:
@@ -599,13 +724,17 @@ def test_random_damage_is_an_error_or_does_no_harm(tmp_path):
 
 # The catalogue
 
+
 @pytest.fixture
 def zoo(tmp_path):
     """Two architectures in four shards, in two folders; two networks diverged."""
     other = layout_of([("fc.weight", (3, 5), "linear")])
-    places = {"a/ResNet8-0.h5": make(4), "a/ResNet8-1.h5": make(5, 4, diverged={6}),
-              "b/LeNetLike-0.h5": make(3, 0, "LeNetLike", other, batch_norm=False),
-              "b/LeNetLike-1.h5": make(3, 3, "LeNetLike", other, {3}, batch_norm=False)}
+    places = {
+        "a/ResNet8-0.h5": make(4),
+        "a/ResNet8-1.h5": make(5, 4, diverged={6}),
+        "b/LeNetLike-0.h5": make(3, 0, "LeNetLike", other, batch_norm=False),
+        "b/LeNetLike-1.h5": make(3, 3, "LeNetLike", other, {3}, batch_norm=False),
+    }
     for name, shard in places.items():
         write_shard(tmp_path / "zoo" / name, shard)
     return [tmp_path / "zoo" / name for name in places]
@@ -640,8 +769,10 @@ def test_select(zoo):
     assert len(catalogue.frame) == 15
     assert len(catalogue.select()) == 13
     assert set(catalogue.select()["status"]) == {"ok"}
-    assert list(catalogue.select(status="diverged")["network"]) == ["ResNet8-0006",
-                                                                    "LeNetLike-0003"]
+    assert list(catalogue.select(status="diverged")["network"]) == [
+        "ResNet8-0006",
+        "LeNetLike-0003",
+    ]
     assert len(catalogue.select(status=None)) == 15
     test = catalogue.select("ResNet8", "test")
     assert list(test["instance"]) == [2, 5, 8]
@@ -660,8 +791,9 @@ def test_weights_follow_the_frame(zoo, tmp_path, monkeypatch):
     catalogue = Catalogue.load(Path("..") / "lists" / "catalogue.csv")
     assert catalogue.frame["shard"].iloc[0] == "../zoo/b/LeNetLike-0.h5"
     frame = catalogue.select("ResNet8")
-    np.testing.assert_array_equal(catalogue.weights(frame), make(9).weights[[0, 1, 2, 3, 4, 5,
-                                                                             7, 8]])
+    np.testing.assert_array_equal(
+        catalogue.weights(frame), make(9).weights[[0, 1, 2, 3, 4, 5, 7, 8]]
+    )
     mixed = frame.sample(frac=1, random_state=0)
     np.testing.assert_array_equal(catalogue.weights(mixed), make(9).weights[mixed["instance"]])
     assert catalogue.weights(frame[frame["split"] == "test"]).shape == (3, 91)
@@ -714,8 +846,10 @@ def test_columns_that_some_shards_lack(zoo, tmp_path):
     shard = make(2, 20)
     shard.instances = shard.instances.drop(columns=["epochs", "note"]).assign(extra=1.5, source="x")
     write_shard(tmp_path / "x.h5", shard)
-    frames = [Catalogue.build(paths).frame for paths in (
-        [zoo[0], tmp_path / "x.h5"], [tmp_path / "x.h5", zoo[0]])]
+    frames = [
+        Catalogue.build(paths).frame
+        for paths in ([zoo[0], tmp_path / "x.h5"], [tmp_path / "x.h5", zoo[0]])
+    ]
     pd.testing.assert_frame_equal(*frames)
     new = frames[0][frames[0]["instance"] >= 20]
     assert new["epochs"].isna().all()
@@ -756,13 +890,15 @@ def test_catalogue_files_that_are_none(zoo, tmp_path):
 
 def test_catalogue_saved_again_without_quotes_is_read(zoo, tmp_path):
     catalogue = Catalogue.build(zoo)
-    catalogue.frame.drop(columns="note").to_csv(tmp_path / "zoo" / "c.csv", index=False,
-                                                na_rep="nan")
+    catalogue.frame.drop(columns="note").to_csv(
+        tmp_path / "zoo" / "c.csv", index=False, na_rep="nan"
+    )
     loaded = Catalogue.load(tmp_path / "zoo" / "c.csv")
     pd.testing.assert_frame_equal(loaded.frame, catalogue.frame.drop(columns="note"))
 
 
 # The command line
+
 
 def test_verify_command(zoo, capsys):
     assert main(["verify", *map(str, zoo)]) == 0

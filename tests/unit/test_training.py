@@ -112,7 +112,7 @@ def loop(name: str, stream: tuple, cfg: Training, images: ImageSplit, validation
             total += loss.item() * len(chosen)
             hits += (outputs.argmax(1) == images.y[chosen]).sum().item()
         schedule.step()
-        if not cfg.selects(epoch):
+        if not training.selects(cfg, epoch):
             continue
         net.eval()
         with torch.no_grad():

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.config import load_study
 from lib.store import Catalogue
+from lib.study import load_study
 
 COLUMNS = {
     "reconstruction": "network architecture method predicted_architecture target_accuracy accuracy "

@@ -5,23 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
-from lib.config_faults import faults, shown
+from lib.config_faults import shown
 from lib.errors import InputError
 
 Count = Annotated[int, Field(ge=1)]
@@ -38,16 +33,18 @@ class ConfigError(InputError):
 class Block(BaseModel):
     """A block of the configuration: unknown keys are errors, values do not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(),
-                              allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False
+    )
 
     @field_validator("*", mode="before")
     @classmethod
     def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
         annotation = cls.model_fields[info.field_name].annotation
         values = value if isinstance(value, list | tuple) else [value]
-        if bool not in (annotation, *get_args(annotation)) and any(v is True or v is False
-                                                                   for v in values):
+        if bool not in (annotation, *get_args(annotation)) and any(
+            v is True or v is False for v in values
+        ):
             raise ValueError(f"true and false are not allowed here, got {shown(value)}")
         return value
 
@@ -55,8 +52,9 @@ class Block(BaseModel):
 class Augmentation(Block):
     """Random changes of the training images, drawn anew for every instance and step."""
 
-    crop_padding: int = Field(0, ge=0, description="zero padding in pixels before a random crop; "
-                              "0 for none")
+    crop_padding: int = Field(
+        0, ge=0, description="zero padding in pixels before a random crop; 0 for none"
+    )
     flip: bool = Field(False, description="flip half of the images left to right")
 
 
@@ -64,23 +62,32 @@ class Images(Block):
     """Where the images come from and how they are split."""
 
     source: Literal["digits", "cifar10", "folder"] = Field(
-        "digits", description="`digits`: scikit-learn's handwritten digits, no download; "
-        "`cifar10`: the published python archive; `folder`: a folder or archive of images by class")
+        "digits",
+        description="`digits`: scikit-learn's handwritten digits, no download; "
+        "`cifar10`: the published python archive; `folder`: a folder or archive of images by class",
+    )
     path: str | None = Field(None, description="archive or folder (`cifar10`, `folder`)")
-    url: str | None = Field(None, description="where to download the archive from if `path` is "
-                            "not set; needs `sha256`")
-    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$",
-                               description="expected SHA-256 of the archive")
-    size: Literal[8, 32, 64] = Field(8, description="height and width in pixels; images of another "
-                                     "size are resized")
+    url: str | None = Field(
+        None, description="where to download the archive from if `path` is not set; needs `sha256`"
+    )
+    sha256: str | None = Field(
+        None, pattern=r"^[0-9a-f]{64}$", description="expected SHA-256 of the archive"
+    )
+    size: Literal[8, 32, 64] = Field(
+        8, description="height and width in pixels; images of another size are resized"
+    )
     channels: Literal[1, 3] = Field(1, description="1 for grey, 3 for colour")
-    mean: tuple[float, ...] = Field((0.3,), description="mean of each channel (of values in [0, 1])")
+    mean: tuple[float, ...] = Field(
+        (0.3,), description="mean of each channel (of values in [0, 1])"
+    )
     std: tuple[Rate, ...] = Field((0.38,), description="standard deviation of each channel")
     validation: Share = Field(0.2, description="share of the training images kept for validation")
-    test: Share = Field(0.2, description="share kept for testing where the source has no test "
-                        "images of its own")
-    limit_per_class: Count | None = Field(None, description="use at most this many images of each "
-                                          "class and split")
+    test: Share = Field(
+        0.2, description="share kept for testing where the source has no test images of its own"
+    )
+    limit_per_class: Count | None = Field(
+        None, description="use at most this many images of each class and split"
+    )
 
     @field_validator("size", "channels", mode="before")
     @classmethod
@@ -92,8 +99,10 @@ class Images(Block):
     def _consistent(self) -> Images:
         for name in ("mean", "std"):
             if len(getattr(self, name)) != self.channels:
-                raise ValueError(f"{name} has {len(getattr(self, name))} values, expected one per "
-                                 f"channel ({self.channels})")
+                raise ValueError(
+                    f"{name} has {len(getattr(self, name))} values, expected one per "
+                    f"channel ({self.channels})"
+                )
         if self.source == "digits" and (self.size, self.channels) != (8, 1):
             raise ValueError("source digits has 8x8 grey images: size must be 8 and channels 1")
         if self.source == "cifar10" and (self.size, self.channels) != (32, 3):
@@ -116,32 +125,28 @@ class Training(Block):
     momentum: float = Field(0.9, ge=0, lt=1, description="momentum of SGD")
     weight_decay: Weight = Field(5e-4, description="weight decay of SGD")
     schedule: Literal["cosine", "step"] = Field("cosine", description="how the learning rate falls")
-    milestones: tuple[int, ...] = Field((), description="`step`: the rate falls after these "
-                                        "(0-based) epochs")
+    milestones: tuple[int, ...] = Field(
+        (), description="`step`: the rate falls after these (0-based) epochs"
+    )
     decay: Share = Field(0.1, description="`step`: factor at each milestone")
-    checkpoint: Literal["best", "final"] = Field("best", description="keep the checkpoint of best "
-                                                 "validation accuracy, or the last one")
-    select_from: int = Field(0, ge=0, description="first (0-based) epoch whose checkpoint may be "
-                             "selected")
+    checkpoint: Literal["best", "final"] = Field(
+        "best", description="keep the checkpoint of best validation accuracy, or the last one"
+    )
+    select_from: int = Field(
+        0, ge=0, description="first (0-based) epoch whose checkpoint may be selected"
+    )
     select_every: Count = Field(2, description="epochs between checkpoints that may be selected")
     augmentation: Augmentation = Field(Augmentation(), description="changes of the images")
 
     @model_validator(mode="after")
     def _consistent(self) -> Training:
         if self.select_from >= self.epochs:
-            raise ValueError(f"select_from is {self.select_from}, must be less than epochs "
-                             f"({self.epochs})")
+            raise ValueError(
+                f"select_from is {self.select_from}, must be less than epochs ({self.epochs})"
+            )
         if list(self.milestones) != sorted(set(self.milestones)):
             raise ValueError(f"milestones must rise, got {list(self.milestones)}")
         return self
-
-    def selects(self, epoch: int) -> bool:
-        """Whether the checkpoint after this (0-based) epoch may be selected."""
-        last = epoch == self.epochs - 1
-        if self.checkpoint == "final":
-            return last
-        return last or (epoch >= self.select_from
-                        and (epoch - self.select_from) % self.select_every == 0)
 
 
 class Instances(Block):
@@ -156,23 +161,24 @@ class Instances(Block):
         """Number of networks of the architecture."""
         return self.train + self.validation + self.test
 
-    def split(self, instance: int) -> str:
-        """Split of an instance: test first, so that a zoo grows at its training end."""
-        if instance < self.test:
-            return "test"
-        return "validation" if instance < self.test + self.validation else "train"
-
 
 class Zoo(Block):
     """The trained networks."""
 
     instances: Instances = Field(Instances(), description="networks per architecture")
-    overrides: dict[str, Instances] = Field({}, description="other numbers for single "
-                                            "architectures, by name")
-    shard_size: Count = Field(20, description="networks trained by one job and stored in one file; "
-                              "does not change any result")
-    width: Count = Field(10, description="networks run at once inside a job; decides how sums are "
-                         "rounded, so it is part of the result's definition (shard_size is not)")
+    overrides: dict[str, Instances] = Field(
+        {}, description="other numbers for single architectures, by name"
+    )
+    shard_size: Count = Field(
+        20,
+        description="networks trained by one job and stored in one file; "
+        "does not change any result",
+    )
+    width: Count = Field(
+        10,
+        description="networks run at once inside a job; decides how sums are "
+        "rounded, so it is part of the result's definition (shard_size is not)",
+    )
     training: Training = Field(Training(), description="how they are trained")
 
     def of(self, architecture: str) -> Instances:
@@ -183,9 +189,12 @@ class Zoo(Block):
 class Teacher(Block):
     """The network whose outputs every decoded network is pulled towards."""
 
-    architecture: str | None = Field(None, description="architecture to train as the teacher; by "
-                                     "default the teacher is the averaged outputs of all training "
-                                     "networks of the last architecture of the zoo")
+    architecture: str | None = Field(
+        None,
+        description="architecture to train as the teacher; by "
+        "default the teacher is the averaged outputs of all training "
+        "networks of the last architecture of the zoo",
+    )
     networks: Count = Field(1, description="with `architecture`: networks to train and average")
     training: Training = Field(Training(), description="with `architecture`: how it is trained")
 
@@ -193,13 +202,19 @@ class Teacher(Block):
 class LossWeights(Block):
     """Weight of each part of the embedder's loss."""
 
-    own: Weight = Field(2.0, description="distillation of a decoded network from the very network "
-                        "it was encoded from; keeps the individual")
+    own: Weight = Field(
+        2.0,
+        description="distillation of a decoded network from the very network "
+        "it was encoded from; keeps the individual",
+    )
     teacher: Weight = Field(0.1, description="distillation of decoded networks from the teacher")
     label: Weight = Field(0.1, description="cross entropy of decoded networks to the labels")
     architecture: Weight = Field(1.0, description="cross entropy of the architecture head")
-    interpolation: Weight = Field(0.5, description="the same (teacher, labels, architecture) at the "
-                                  "points between the two extreme architectures")
+    interpolation: Weight = Field(
+        0.5,
+        description="the same (teacher, labels, architecture) at the "
+        "points between the two extreme architectures",
+    )
 
 
 class Embedding(Block):
@@ -207,28 +222,39 @@ class Embedding(Block):
 
     arm: str = Field("probing", description="which embedder; a file of `lib/embed` each")
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(
-        (0,), min_length=1, description="one embedder is trained and evaluated per seed")
+        (0,), min_length=1, description="one embedder is trained and evaluated per seed"
+    )
     latent: int = Field(128, ge=16, description="numbers in a latent")
     rank: Count = Field(64, description="directions of change per architecture in the decoder")
-    probes: Count = Field(512, description="training images that networks are run on to encode "
-                          "them; kept inside the embedder")
+    probes: Count = Field(
+        512,
+        description="training images that networks are run on to encode "
+        "them; kept inside the embedder",
+    )
     steps: Count = Field(2500, description="training steps")
     networks: Count = Field(6, description="training networks per architecture and step")
     batch_size: int = Field(32, ge=2, description="images per step; half as they are, half noisy")
-    learning_rate: Rate = Field(1e-2, description="learning rate of Adam after warm-up, then "
-                                "falling to zero as a cosine")
+    learning_rate: Rate = Field(
+        1e-2, description="learning rate of Adam after warm-up, then falling to zero as a cosine"
+    )
     clip: Rate = Field(5.0, description="largest norm of the gradient")
     temperature: Rate = Field(4.0, description="temperature of distillation")
-    versions: Count = Field(16, description="versions of each training network to encode: itself "
-                            "and noisy ones")
-    weight_noise: Weight = Field(0.6, description="noise on those, at most this many times the "
-                                 "spread of each layer")
-    image_noise: Weight = Field(1.0, description="noise on half of the images, at most this many "
-                                "standard deviations; networks differ more there")
+    versions: Count = Field(
+        16, description="versions of each training network to encode: itself and noisy ones"
+    )
+    weight_noise: Weight = Field(
+        0.6, description="noise on those, at most this many times the spread of each layer"
+    )
+    image_noise: Weight = Field(
+        1.0,
+        description="noise on half of the images, at most this many "
+        "standard deviations; networks differ more there",
+    )
     weights: LossWeights = Field(LossWeights(), description="weights of the losses")
     select_every: Count = Field(250, description="steps between checkpoints that may be selected")
-    threads: Count = Field(1, description="threads of the training job; part of the result's "
-                           "definition")
+    threads: Count = Field(
+        1, description="threads of the training job; part of the result's definition"
+    )
 
 
 class Exploration(Block):
@@ -246,11 +272,17 @@ class Exploration(Block):
 class Controls(Block):
     """What the results are compared with."""
 
-    noise: Rate = Field(0.1, description="noise around a training network, in units of the spread "
-                        "of each layer")
-    distill_rate: Rate = Field(3e-3, description="learning rate (Adam) of distillation from scratch")
-    band: Count = Field(5, description="how many other networks of the same architecture, nearest "
-                        "in accuracy, agreement with others is averaged over")
+    noise: Rate = Field(
+        0.1, description="noise around a training network, in units of the spread of each layer"
+    )
+    distill_rate: Rate = Field(
+        3e-3, description="learning rate (Adam) of distillation from scratch"
+    )
+    band: Count = Field(
+        5,
+        description="how many other networks of the same architecture, nearest "
+        "in accuracy, agreement with others is averaged over",
+    )
 
 
 class Study(Block):
@@ -258,15 +290,20 @@ class Study(Block):
 
     name: Name = Field("digits", description="name of the study, shown in its reports")
     seed: int = Field(0, ge=0, description="every random stream derives from it")
-    results: str = Field("results", min_length=1, description="folder of everything the study makes")
+    results: str = Field(
+        "results", min_length=1, description="folder of everything the study makes"
+    )
     device: Literal["cpu", "cuda"] = Field("cpu", description="where networks run")
-    threads: Count = Field(1, description="threads of a job; part of the result's definition, "
-                           "never taken from --cores")
+    threads: Count = Field(
+        1, description="threads of a job; part of the result's definition, never taken from --cores"
+    )
     images: Images = Field(Images(), description="the images")
     architectures: tuple[str, ...] = Field(
-        ("LeNetLike", "VanillaCNN", "ResNet8", "ResNet14"), min_length=2,
+        ("LeNetLike", "VanillaCNN", "ResNet8", "ResNet14"),
+        min_length=2,
         description="architectures in class order; the first and the last are the extremes between "
-        "which the space is interpolated")
+        "which the space is interpolated",
+    )
     zoo: Zoo = Field(Zoo(), description="the trained networks")
     teacher: Teacher = Field(Teacher(), description="what decoded networks are pulled towards")
     embedder: Embedding = Field(Embedding(), description="the latent space")
@@ -281,53 +318,3 @@ class Study(Block):
             if name not in self.architectures:
                 raise ValueError(f"zoo.overrides names {name}, which is not in architectures")
         return self
-
-
-def parse_study(raw: Any, where: str = "config") -> Study:
-    """A checked study from plain data.
-
-    Raises:
-        ConfigError: naming each field at fault, its value and what is allowed.
-    """
-    from lib import nets
-    from lib.embed.arm import find_arm
-
-    try:
-        study = Study.model_validate(raw)
-    except ValidationError as error:
-        raise ConfigError(f"{where} is not a valid study:\n{faults(error, Study)}") from None
-    names = [("architectures", name) for name in study.architectures]
-    if study.teacher.architecture:
-        names.append(("teacher.architecture", study.teacher.architecture))
-    for field, name in names:
-        with _blaming(field, where):
-            nets.build(name, study.images.channels, study.images.size, 10)
-    with _blaming("embedder.arm", where):
-        find_arm(study.embedder.arm)
-    return study
-
-
-@contextmanager
-def _blaming(field: str, where: str) -> Iterator[None]:
-    try:
-        yield
-    except InputError as error:
-        raise ConfigError(f"{where} is not a valid study:\n  {field}: {error}") from None
-
-
-def load_study(path: str | Path) -> Study:
-    """A checked study from a YAML file.
-
-    Raises:
-        ConfigError: the file cannot be read, is not plain YAML, or is no valid study.
-    """
-    try:
-        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file") from None
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
-    # Impossible dates and endless integers are ValueErrors, endless nesting is a RecursionError.
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{path} is not plain YAML: {error}") from None
-    return parse_study(raw if raw is not None else {}, str(path))

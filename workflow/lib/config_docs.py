@@ -51,8 +51,11 @@ HEADER = f"""\
 
 def generated(model: type[BaseModel] = Study) -> dict[str, str]:
     """File name to content of all that is generated."""
-    return {"README.md": readme(model), "schema.json": schema(model),
-            "config.yaml": default_yaml(model)}
+    return {
+        "README.md": readme(model),
+        "schema.json": schema(model),
+        "config.yaml": default_yaml(model),
+    }
 
 
 def write(folder: str | Path, model: type[BaseModel] = Study) -> list[str]:
@@ -74,14 +77,20 @@ def drift(folder: str | Path, model: type[BaseModel] = Study) -> list[str]:
     folder = Path(folder)
     if not folder.is_dir():
         raise ConfigError(f"{folder}: no such folder; name the one that holds config.yaml")
-    return [name for name, text in generated(model).items()
-            if not (folder / name).is_file() or (folder / name).read_bytes() != text.encode()]
+    return [
+        name
+        for name, text in generated(model).items()
+        if not (folder / name).is_file() or (folder / name).read_bytes() != text.encode()
+    ]
 
 
 def schema(model: type[BaseModel] = Study) -> str:
     """The JSON schema of a study."""
-    body = {"$schema": "https://json-schema.org/draft/2020-12/schema",
-            "$comment": NOTICE, **model.model_json_schema()}
+    body = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$comment": NOTICE,
+        **model.model_json_schema(),
+    }
     return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -101,8 +110,12 @@ def readme(model: type[BaseModel] = Study) -> str:
 
 def _tables(path: str, block: Mapping, shape: Mapping, values: Mapping | None) -> Iterator[str]:
     title = f"## `{path}`" if path else "## The study"
-    rows = [f"{title}\n", f"{' '.join(block['description'].split())}\n",
-            "| key | allowed | default | description |", "|---|---|---|---|"]
+    rows = [
+        f"{title}\n",
+        f"{' '.join(block['description'].split())}\n",
+        "| key | allowed | default | description |",
+        "|---|---|---|---|",
+    ]
     inner = []
     for key, field in block["properties"].items():
         place = f"{path}.{key}" if path else key
@@ -143,8 +156,7 @@ def _yaml_block(block: Mapping, shape: Mapping, values: Mapping, indent: str) ->
             words += f" [{_allowed(field)}]"
         lines += _comment(words, indent)
         if is_block:
-            lines += [f"{indent}{key}:",
-                      *_yaml_block(nested, shape, values[key], indent + "  ")]
+            lines += [f"{indent}{key}:", *_yaml_block(nested, shape, values[key], indent + "  ")]
         else:
             lines.append(f"{indent}{key}: {_scalar(values[key])}")
     return lines
@@ -153,16 +165,25 @@ def _yaml_block(block: Mapping, shape: Mapping, values: Mapping, indent: str) ->
 def _comment(words: str, indent: str) -> list[str]:
     for sign in "≥>≤<":
         words = words.replace(f" {sign} ", f" {sign}\N{NO-BREAK SPACE}")
-    lines = textwrap.wrap(words, WIDTH, initial_indent=f"{indent}# ", break_long_words=False,
-                          subsequent_indent=f"{indent}#   ", break_on_hyphens=False)
+    lines = textwrap.wrap(
+        words,
+        WIDTH,
+        initial_indent=f"{indent}# ",
+        break_long_words=False,
+        subsequent_indent=f"{indent}#   ",
+        break_on_hyphens=False,
+    )
     return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
 
 
 def _nested(field: Mapping, shape: Mapping) -> tuple[Mapping | None, bool]:
     """The block that a field holds, or None, and whether it holds any number of them."""
     for option in (field, *field.get("anyOf", ())):
-        for inside, many in ((option, False), (option.get("additionalProperties"), True),
-                             (option.get("items"), True)):
+        for inside, many in (
+            (option, False),
+            (option.get("additionalProperties"), True),
+            (option.get("items"), True),
+        ):
             if isinstance(inside, Mapping) and "$ref" in inside:
                 return shape["$defs"][inside["$ref"].rpartition("/")[2]], many
     return None, False
@@ -170,8 +191,9 @@ def _nested(field: Mapping, shape: Mapping) -> tuple[Mapping | None, bool]:
 
 def _scalar(value: Any) -> str:
     """A plain value on one line of YAML."""
-    text = yaml.safe_dump(value, default_flow_style=True, width=10**9, allow_unicode=True,
-                          sort_keys=False)
+    text = yaml.safe_dump(
+        value, default_flow_style=True, width=10**9, allow_unicode=True, sort_keys=False
+    )
     return text.removesuffix("\n").removesuffix("\n...")
 
 
@@ -195,9 +217,16 @@ def _allowed(field: Mapping, tick: str = "") -> str:
             return f"text matching {tick}{field['pattern']}{tick}"
         return "text, not empty" if field.get("minLength") else "text"
     name = {"integer": "whole number", "object": "block"}.get(kind, kind)
-    bounds = [f"{sign} {field[key]:g}" for key, sign in
-              (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"),
-               ("exclusiveMaximum", "<")) if key in field]
+    bounds = [
+        f"{sign} {field[key]:g}"
+        for key, sign in (
+            ("minimum", "≥"),
+            ("exclusiveMinimum", ">"),
+            ("maximum", "≤"),
+            ("exclusiveMaximum", "<"),
+        )
+        if key in field
+    ]
     return " ".join([name, " and ".join(bounds)]).strip()
 
 

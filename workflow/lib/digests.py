@@ -16,8 +16,8 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from lib.errors import InputError
-from lib.repro import digest_arrays
 from lib.report.page import without_run
+from lib.repro import digest_arrays
 from lib.store import read_shard
 
 LOCATION = ("shard", "row")
@@ -39,8 +39,11 @@ def content_digest(path: str | Path) -> str:
     if path.suffix == ".h5":
         arrays: dict[str, np.ndarray] = {}
         with h5py.File(path) as file:
-            file.visititems(lambda name, item: arrays.update({name: item[()]})
-                            if isinstance(item, h5py.Dataset) else None)
+            file.visititems(
+                lambda name, item: (
+                    arrays.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
+                )
+            )
         return digest_arrays(arrays)
     raise InputError(f"{path}: no content digest for files of this kind")
 
@@ -51,14 +54,17 @@ def zoo_digest(shards: Iterable[str | Path]) -> str:
     for path in shards:
         shard = read_shard(path)
         for row, name in enumerate(shard.instances["network"]):
-            arrays = {"weights": shard.weights[row],
-                      **{f"batch_norm/{k}": v[row] for k, v in shard.batch_norm.items()}}
+            arrays = {
+                "weights": shard.weights[row],
+                **{f"batch_norm/{k}": v[row] for k, v in shard.batch_norm.items()},
+            }
             networks[name] = digest_arrays(arrays)
     return _text("".join(f"{name} {networks[name]}\n" for name in sorted(networks)))
 
 
-def study_digests(root: str | Path, files: Iterable[str | Path], shards: Iterable[str | Path]
-                  ) -> dict[str, str]:
+def study_digests(
+    root: str | Path, files: Iterable[str | Path], shards: Iterable[str | Path]
+) -> dict[str, str]:
     """Content digest of every artefact by its path below `root`; a zoo counts as one artefact."""
     found = {_below(path, root): content_digest(path) for path in files}
     folders: dict[Path, list[Path]] = {}

@@ -2,4 +2,4 @@
 
 
 class InputError(ValueError):
-    """Something given to the study is wrong; the message says what, where and what would be right."""
+    """Something given to the study is wrong; the message says what, where and what is right."""

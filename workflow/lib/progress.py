@@ -67,5 +67,9 @@ def track(items: Iterable[T], what: str, total: int | None = None, note=lambda: 
         if now - last < PLAIN_EVERY and not (done == total and now - start > PLAIN_EVERY):
             continue
         last = now
-        log.info("%s", tqdm.format_meter(done, total, now - start, prefix=f"{what} ",
-                                         bar_format=LINE, postfix=note() or None))
+        log.info(
+            "%s",
+            tqdm.format_meter(
+                done, total, now - start, prefix=f"{what} ", bar_format=LINE, postfix=note() or None
+            ),
+        )

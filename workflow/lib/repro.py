@@ -9,7 +9,7 @@ import operator
 import os
 import platform
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +17,8 @@ import numpy as np
 
 LIBRARIES = ("torch", "numpy", "h5py", "pandas", "scikit-learn", "snakemake")
 ROOT = Path(__file__).parent
+# What a config says reaches the rules as values; messages and progress change no result.
+UNHASHED = frozenset({"lib.config", "lib.config_faults", "lib.errors", "lib.progress"})
 
 
 def seed_for(*names: str | int) -> int:
@@ -28,8 +30,9 @@ def seed_for(*names: str | int) -> int:
     Raises:
         TypeError: a part of the name is neither text nor an integer.
     """
-    text = "\x1f".join(f"str:{name}" if isinstance(name, str) else f"int:{operator.index(name)}"
-                       for name in names)
+    text = "\x1f".join(
+        f"str:{name}" if isinstance(name, str) else f"int:{operator.index(name)}" for name in names
+    )
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
@@ -115,27 +118,38 @@ def code_hash(*modules: str) -> str:
     """Hash of the syntax trees of `lib` modules and of all they import inside `lib`.
 
     Comments, formatting and docstrings do not count, so editing them makes nothing stale. The
-    packages above a module count too, since importing it runs them.
+    packages above a module count too, since importing it runs them. Modules of `UNHASHED` do not.
 
     Raises:
         ValueError: there is no such module.
     """
+    trees = _trees(modules)
+    text = "".join(
+        f"{name}\0{ast.dump(_without_docstrings(trees[name]))}\0" for name in sorted(trees)
+    )
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def code_modules(*modules: str) -> list[str]:
+    """The `lib` modules that `code_hash` of these modules covers."""
+    return sorted(_trees(modules))
+
+
+def _trees(modules: Sequence[str]) -> dict[str, ast.Module]:
     for module in modules:
         if not _source(module):
             raise ValueError(f"{module} is not a module of lib")
-    todo, sources = list(modules), {}
+    todo, trees = list(modules), {}
     while todo:
         module = todo.pop()
-        if module in sources:
+        if module in trees or module in UNHASHED:
             continue
         path = _source(module)
-        tree = ast.parse(path.read_bytes())
-        found = {module, *_imports(tree, module, path)}
+        trees[module] = ast.parse(path.read_bytes())
+        found = {module, *_imports(trees[module], module, path)}
         found |= {name[:at] for name in found for at, letter in enumerate(name) if letter == "."}
         todo += [name for name in found if _source(name)]
-        sources[module] = ast.dump(_without_docstrings(tree))
-    text = "".join(f"{name}\0{sources[name]}\0" for name in sorted(sources))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return trees
 
 
 def _source(module: str) -> Path | None:

@@ -36,6 +36,15 @@ def learning_rate(cfg: Training, epoch: int) -> float:
     return cfg.learning_rate * cfg.decay ** sum(epoch > at for at in cfg.milestones)
 
 
+def selects(cfg: Training, epoch: int) -> bool:
+    """Whether the checkpoint after this (0-based) epoch may be selected."""
+    last = epoch == cfg.epochs - 1
+    if cfg.checkpoint == "final":
+        return last
+    since = epoch - cfg.select_from
+    return last or (since >= 0 and since % cfg.select_every == 0)
+
+
 def augment(
     x: Tensor,
     cfg: Augmentation,
@@ -123,9 +132,7 @@ def train(
     """
     groups, latest = [], [math.nan]
     starts = range(0, len(names), width)
-    ticks = track(
-        range(cfg.epochs * len(starts)), "epochs", note=lambda: f"loss {latest[0]:.3f}"
-    )
+    ticks = track(range(cfg.epochs * len(starts)), "epochs", note=lambda: f"loss {latest[0]:.3f}")
     for at in starts:
         group = list(names[at : at + width])
         twins = [group[-1]] * (width - len(group))
@@ -182,8 +189,8 @@ def _train_group(
         losses, hits = _epoch(module, state, optimizer, cfg, names, epoch, images)
         latest[0] = losses.nanmean().item()
         sound = losses.isfinite() & _finite(state)
-        selects = cfg.selects(epoch)
-        if selects:
+        selected = selects(cfg, epoch)
+        if selected:
             outputs = ensemble.predict(module, state, validation.x)
             scores = ensemble.accuracy(outputs, validation.y).tolist()
             losses_v = F.cross_entropy(
@@ -193,7 +200,7 @@ def _train_group(
         for i, is_sound in enumerate(sound.tolist()):
             if columns["status"][i] == "ok" and not is_sound:
                 columns["status"][i], columns["diverged_epoch"][i] = "diverged", epoch
-            if not selects or columns["status"][i] != "ok" or scores[i] <= best_scores[i]:
+            if not selected or columns["status"][i] != "ok" or scores[i] <= best_scores[i]:
                 continue
             best_scores[i] = scores[i]
             columns["selected_epoch"][i] = epoch

@@ -33,6 +33,13 @@ def shard_ranges(total: int, shard_size: int) -> list[range]:
     return [range(at, min(at + shard_size, total)) for at in range(0, total, shard_size)]
 
 
+def split_of(instance: int, instances: Instances) -> str:
+    """Split of an instance: test first, so that a zoo grows at its training end."""
+    if instance < instances.test:
+        return "test"
+    return "validation" if instance < instances.test + instances.validation else "train"
+
+
 def skeleton(architecture: str, images: ImageSplit) -> nn.Module:
     """The fused module (eval mode) that runs stored or decoded weights of an architecture."""
     return fused_skeleton(_build(architecture, images)).eval()
@@ -97,7 +104,7 @@ def extract(
     frame = pd.DataFrame(trained.columns)
     frame.insert(0, "network", [network_name(architecture, i) for i in frame["instance"]])
     frame.insert(1, "architecture", architecture)
-    frame.insert(3, "split", [instances.split(i) for i in frame["instance"]])
+    frame.insert(3, "split", [split_of(i, instances) for i in frame["instance"]])
     raw = {k: v.numpy().astype(np.float32) for k, v in bn_statistics(trained.stack, pairs).items()}
     return Shard(architecture, layout.to_json(), weights.numpy(), frame, raw, dict(provenance))
 

@@ -46,11 +46,14 @@ def architecture(name: str, sizes: Iterable[int] | None = None) -> Callable[[Bui
     Raises:
         ArchitectureError: another module has taken the name already.
     """
+
     def register(builder: Builder) -> Builder:
         taken = _registry.get(name)
         if taken and taken.builder.__module__ != builder.__module__:
-            raise ArchitectureError(f"architecture {name!r} of {builder.__module__} is already "
-                                    f"defined in {taken.builder.__module__}; pick another name")
+            raise ArchitectureError(
+                f"architecture {name!r} of {builder.__module__} is already "
+                f"defined in {taken.builder.__module__}; pick another name"
+            )
         _registry[name] = _Entry(builder, None if sizes is None else tuple(sizes))
         return builder
 
@@ -71,8 +74,10 @@ def build(name: str, channels: int, size: int, classes: int) -> nn.Module:
     """
     entry = _entry(name)
     if entry.sizes is not None and size not in entry.sizes:
-        raise ArchitectureError(f"{name} has no preset for images of {size}x{size} pixels; "
-                                f"sizes are {', '.join(map(str, entry.sizes))}")
+        raise ArchitectureError(
+            f"{name} has no preset for images of {size}x{size} pixels; "
+            f"sizes are {', '.join(map(str, entry.sizes))}"
+        )
     if channels < 1:
         raise ArchitectureError(f"{name} needs at least 1 image channel, got {channels}")
     if classes < 2:

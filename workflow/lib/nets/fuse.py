@@ -41,8 +41,10 @@ def bn_pairs(module: nn.Module) -> Pairs:
     try:
         graph = fx.Tracer().trace(module)
     except Exception as error:
-        raise FuseError(f"{type(module).__name__} cannot be traced to fuse its batch norm (its "
-                        f"forward must not branch on values or shapes): {error}") from error
+        raise FuseError(
+            f"{type(module).__name__} cannot be traced to fuse its batch norm (its "
+            f"forward must not branch on values or shapes): {error}"
+        ) from error
     layers, alone = dict(module.named_modules()), _alone(module, graph)
     pairs = []
     for node in graph.nodes:
@@ -52,8 +54,11 @@ def bn_pairs(module: nn.Module) -> Pairs:
         if source.op != "call_module" or len(source.users) != 1:
             continue
         conv, norm = layers[source.target], layers[node.target]
-        if (NORM_OF.get(type(conv)) is type(norm) and norm.running_var is not None
-                and {source.target, node.target} <= alone):
+        if (
+            NORM_OF.get(type(conv)) is type(norm)
+            and norm.running_var is not None
+            and {source.target, node.target} <= alone
+        ):
             pairs.append((source.target, node.target))
     return pairs
 
@@ -75,8 +80,9 @@ def fused_skeleton(module: nn.Module) -> nn.Module:
     return fused
 
 
-def fuse_state(state: Mapping[str, Tensor], pairs: Pairs,
-               eps: Mapping[str, float] | nn.Module) -> dict[str, Tensor]:
+def fuse_state(
+    state: Mapping[str, Tensor], pairs: Pairs, eps: Mapping[str, float] | nn.Module
+) -> dict[str, Tensor]:
     """The state of the fused network(s), to be loaded into `fused_skeleton`.
 
     Args:
@@ -92,8 +98,10 @@ def fuse_state(state: Mapping[str, Tensor], pairs: Pairs,
     for conv, norm in pairs:
         for name in (f"{conv}.weight", f"{norm}.running_mean", f"{norm}.running_var"):
             if name not in state:
-                raise FuseError(f"the state lacks {name}, which is needed to fuse {norm} into "
-                                f"{conv}; is it of another architecture, or fused already?")
+                raise FuseError(
+                    f"the state lacks {name}, which is needed to fuse {norm} into "
+                    f"{conv}; is it of another architecture, or fused already?"
+                )
         epsilon = eps.get_submodule(norm).eps if isinstance(eps, nn.Module) else eps[norm]
         scale = 1 / torch.sqrt(state[f"{norm}.running_var"] + epsilon)
         if f"{norm}.weight" in state:
@@ -141,10 +149,15 @@ def _alone(module: nn.Module, graph: fx.Graph) -> set[str]:
     read = {node.target.rpartition(".")[0] for node in graph.nodes if node.op == "get_attr"}
     aliases = _counts(module.named_modules(remove_duplicate=False))
     sharing = _counts(module.named_parameters(remove_duplicate=False))
-    return {name for name, layer in module.named_modules()
-            if runs[name] == 1 and name not in read and aliases[id(layer)] == 1
-            and isinstance(getattr(layer, "weight", None), nn.Parameter | None)
-            and all(sharing[id(parameter)] == 1 for parameter in layer.parameters())}
+    return {
+        name
+        for name, layer in module.named_modules()
+        if runs[name] == 1
+        and name not in read
+        and aliases[id(layer)] == 1
+        and isinstance(getattr(layer, "weight", None), nn.Parameter | None)
+        and all(sharing[id(parameter)] == 1 for parameter in layer.parameters())
+    }
 
 
 def _counts(named: Iterable[tuple[str, object]]) -> Counter[int]:

@@ -12,8 +12,11 @@ from lib.config import Study
 from lib.digests import content_digest
 from lib.repro import versions
 
-SOURCES = {"digits": "scikit-learn's handwritten digits", "cifar10": "CIFAR-10",
-           "folder": "images from a folder"}
+SOURCES = {
+    "digits": "scikit-learn's handwritten digits",
+    "cifar10": "CIFAR-10",
+    "folder": "images from a folder",
+}
 
 
 def about(study: Study) -> str:
@@ -22,8 +25,10 @@ def about(study: Study) -> str:
     colour = "colour" if images.channels == 3 else "grey"
     counts = {study.zoo.of(name).total for name in study.architectures}
     count = f"{min(counts)}" if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
-    return (f"{count} networks of each architecture ({names}), trained to classify "
-            f"{SOURCES[images.source]} ({images.size}x{images.size} pixels, {colour}).")
+    return (
+        f"{count} networks of each architecture ({names}), trained to classify "
+        f"{SOURCES[images.source]} ({images.size}x{images.size} pixels, {colour})."
+    )
 
 
 def run_facts(study: Study, benchmarks: str | Path, artefacts: Iterable[str | Path]) -> dict:
@@ -32,11 +37,12 @@ def run_facts(study: Study, benchmarks: str | Path, artefacts: Iterable[str | Pa
     return {
         "config": study.model_dump(mode="json"),
         "versions": versions(),
-        "digests": {Path(path).absolute().relative_to(root).as_posix(): content_digest(path)
-                    for path in artefacts},
+        "digests": {
+            Path(path).absolute().relative_to(root).as_posix(): content_digest(path)
+            for path in artefacts
+        },
         "times": _times(Path(benchmarks)),
-        "machine": {"system": f"{platform.system()} {platform.machine()}",
-                    "cores": os.cpu_count()},
+        "machine": {"system": f"{platform.system()} {platform.machine()}", "cores": os.cpu_count()},
     }
 
 
@@ -46,6 +52,10 @@ def _times(folder: Path) -> list[dict]:
     for path in sorted(folder.rglob("*.tsv")):
         with open(path, newline="") as stream:
             for row in csv.DictReader(stream, delimiter="\t"):
-                found.append({"step": path.relative_to(folder).with_suffix("").as_posix(),
-                              "seconds": float(row["s"])})
+                found.append(
+                    {
+                        "step": path.relative_to(folder).with_suffix("").as_posix(),
+                        "seconds": float(row["s"]),
+                    }
+                )
     return found

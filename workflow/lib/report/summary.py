@@ -238,7 +238,11 @@ def _optimization(optimization: pd.DataFrame, trained: dict[str, float]) -> Verd
         "note" if listed else "open",
         "Can a latent be optimised towards a required architecture?",
         f"{len(picked)} of {run_count(runs)} runs got there; test accuracy at the chosen step: "
-        f"{listed}" if listed else "No run got there" if len(runs) else "Not measured",
+        f"{listed}"
+        if listed
+        else "No run got there"
+        if len(runs)
+        else "Not measured",
         "No threshold set; beside the trained test networks' mean",
         "latent_optimization",
     )

@@ -32,8 +32,10 @@ def _verify(path: Path) -> int:
         print(f"{path}: " + "; ".join(" ".join(line.split()) for line in rest))
         return 1
     header = read_header(path)
-    print(f"{path}: ok ({header.n} networks of {header.architecture}, {header.parameters} "
-          f"parameters, content {header.sha256[:16]})")
+    print(
+        f"{path}: ok ({header.n} networks of {header.architecture}, {header.parameters} "
+        f"parameters, content {header.sha256[:16]})"
+    )
     return 0
 
 
@@ -44,7 +46,8 @@ def _list(path: Path) -> int:
         print(error, file=sys.stderr)
         return 1
     for (architecture, split, status), group in frame.groupby(
-            ["architecture", "split", "status"], sort=False):
+        ["architecture", "split", "status"], sort=False
+    ):
         print(f"{architecture}\t{split}\t{status}\t{len(group)}")
     return 0
 

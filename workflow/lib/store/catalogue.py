@@ -40,8 +40,11 @@ class Catalogue:
         self.root = Path(root)
 
     @classmethod
-    def build(cls, shard_paths: Iterable[str | Path], architectures: Sequence[str] = (),
-              ) -> Catalogue:
+    def build(
+        cls,
+        shard_paths: Iterable[str | Path],
+        architectures: Sequence[str] = (),
+    ) -> Catalogue:
         """Catalogue of shards; the order of the paths and the cut into shards do not matter.
 
         Args:
@@ -62,13 +65,15 @@ class Catalogue:
             header, table = read_instances(path)
             first, layout = layouts.setdefault(header.architecture, (path, header.layout))
             if layout != header.layout:
-                raise CatalogueError(f"{path}: its layout of {header.architecture} differs from "
-                                     f"that of {first}")
+                raise CatalogueError(
+                    f"{path}: its layout of {header.architecture} differs from that of {first}"
+                )
             for name in table.columns:
                 kind = _kind(table[name])
                 if kinds.setdefault(name, kind) != kind:
-                    raise CatalogueError(f"{path}: column {name!r} holds {kind}, in other shards "
-                                         f"{kinds[name]}")
+                    raise CatalogueError(
+                        f"{path}: column {name!r} holds {kind}, in other shards {kinds[name]}"
+                    )
             tables.append(table.assign(shard=_relative(path, root), row=np.arange(len(table))))
         order = [*architectures, *sorted(set(layouts) - set(architectures))]
         return cls(_joined(tables, kinds, order), root)
@@ -85,54 +90,69 @@ class Catalogue:
             with path.open(newline="", encoding="utf-8") as stream:
                 header, *rows = csv.reader(stream)
             if len(set(header)) != len(header) or any(len(row) != len(header) for row in rows):
-                raise CatalogueError(f"{path}: not a table: a column occurs twice or a row is of "
-                                     "another length than the header")
+                raise CatalogueError(
+                    f"{path}: not a table: a column occurs twice or a row is of "
+                    "another length than the header"
+                )
             texts = _text_columns(path, header)
         except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
             if isinstance(error, CatalogueError):
                 raise
             raise CatalogueError(f"{path}: cannot be read as a catalogue: {error}") from error
         columns = zip(*rows, strict=True) if rows else ((),) * len(header)
-        frame = pd.DataFrame({name: list(values) if name in texts else _numbers(values)
-                              for name, values in zip(header, columns, strict=True)})
+        frame = pd.DataFrame(
+            {
+                name: list(values) if name in texts else _numbers(values)
+                for name, values in zip(header, columns, strict=True)
+            }
+        )
         for name, kind in (REQUIRED | PLACE).items():
             if name not in frame:
                 raise CatalogueError(f"{path}: the column {name!r} is missing")
             if _kind(frame[name]) != kind:
-                raise CatalogueError(f"{path}: the column {name!r} holds {_kind(frame[name])}, "
-                                     f"expected {kind}")
+                raise CatalogueError(
+                    f"{path}: the column {name!r} holds {_kind(frame[name])}, expected {kind}"
+                )
         return cls(frame, path.absolute().parent)
 
     def save(self, path: str | Path) -> None:
         """Write the catalogue as CSV (texts quoted, numbers exact), shards relative to it."""
         path = Path(path).absolute()
-        moved = {shard: _relative(self.root / shard, path.parent)
-                 for shard in self.frame["shard"].unique()}
+        moved = {
+            shard: _relative(self.root / shard, path.parent)
+            for shard in self.frame["shard"].unique()
+        }
         frame = self.frame.assign(shard=self.frame["shard"].map(moved))
         with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as out:
             rows = csv.writer(out, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
             rows.writerow(frame.columns)
             rows.writerows(zip(*(frame[name].tolist() for name in frame.columns), strict=True))
 
-    def select(self, architecture: str | Sequence[str] | None = None,
-               split: str | Sequence[str] | None = None,
-               status: str | Sequence[str] | None = "ok") -> pd.DataFrame:
+    def select(
+        self,
+        architecture: str | Sequence[str] | None = None,
+        split: str | Sequence[str] | None = None,
+        status: str | Sequence[str] | None = "ok",
+    ) -> pd.DataFrame:
         """The networks of these architectures, splits and statuses (None: all), in order.
 
         Diverged networks are left out unless `status` asks for them.
         """
         frame = self.frame
-        known = {"architecture": tuple(frame["architecture"].unique()), "split": SPLITS,
-                 "status": STATUSES}
+        known = {
+            "architecture": tuple(frame["architecture"].unique()),
+            "split": SPLITS,
+            "status": STATUSES,
+        }
         keep = np.ones(len(frame), bool)
-        for name, wanted in (("architecture", architecture), ("split", split),
-                             ("status", status)):
+        for name, wanted in (("architecture", architecture), ("split", split), ("status", status)):
             if wanted is None:
                 continue
             wanted = [wanted] if isinstance(wanted, str) else list(wanted)
             if unknown := [value for value in wanted if value not in known[name]]:
-                raise CatalogueError(f"no {name} {unknown[0]!r} in this catalogue; there is "
-                                     f"{', '.join(known[name])}")
+                raise CatalogueError(
+                    f"no {name} {unknown[0]!r} in this catalogue; there is {', '.join(known[name])}"
+                )
             keep &= frame[name].isin(wanted).to_numpy()
         return frame[keep].reset_index(drop=True)
 
@@ -147,8 +167,10 @@ class Catalogue:
         """
         names = frame["architecture"].unique()
         if len(names) != 1:
-            raise CatalogueError("weights are read for one architecture at a time, got "
-                                 f"{', '.join(names) or 'no networks'}")
+            raise CatalogueError(
+                "weights are read for one architecture at a time, got "
+                f"{', '.join(names) or 'no networks'}"
+            )
         layout, weights = None, np.empty((0, 0), np.float32)
         for shard, places in _groups(frame["shard"]):
             piece = self._read(shard, frame.iloc[places])
@@ -156,8 +178,10 @@ class Catalogue:
                 layout = piece.layout
                 weights = np.empty((len(frame), piece.weights.shape[1]), np.float32)
             elif layout != piece.layout:
-                raise CatalogueError(f"{self.root / shard}: its layout differs from that of other "
-                                     "shards of the same architecture")
+                raise CatalogueError(
+                    f"{self.root / shard}: its layout differs from that of other "
+                    "shards of the same architecture"
+                )
             weights[places] = piece.weights
         return weights
 
@@ -175,8 +199,12 @@ class Catalogue:
             raise CatalogueError(f"no network {network!r} in this catalogue")
         piece = self._read(found["shard"].iloc[0], found)
         flat = torch.from_numpy(piece.weights[0])
-        return {entry["name"]: flat[entry["offset"]:entry["offset"] + entry["size"]]
-                .reshape(entry["shape"]).clone() for entry in piece.layout}
+        return {
+            entry["name"]: flat[entry["offset"] : entry["offset"] + entry["size"]]
+            .reshape(entry["shape"])
+            .clone()
+            for entry in piece.layout
+        }
 
     def _read(self, shard: str, frame: pd.DataFrame):
         path = self.root / shard
@@ -184,35 +212,47 @@ class Catalogue:
         there = piece.instances["network"].to_numpy()
         wrong = np.flatnonzero(there != frame["network"].to_numpy())
         if len(wrong):
-            raise CatalogueError(f"{path}: row {frame['row'].iloc[wrong[0]]} is "
-                                 f"{there[wrong[0]]!r}, the catalogue says "
-                                 f"{frame['network'].iloc[wrong[0]]!r}: build the catalogue anew")
+            raise CatalogueError(
+                f"{path}: row {frame['row'].iloc[wrong[0]]} is "
+                f"{there[wrong[0]]!r}, the catalogue says "
+                f"{frame['network'].iloc[wrong[0]]!r}: build the catalogue anew"
+            )
         return piece
 
 
 def _joined(tables: list[pd.DataFrame], kinds: dict[str, str], order: list[str]) -> pd.DataFrame:
     """One table of all; a column that a shard lacks is empty text or NaN there."""
-    names = [*(name for name in STANDARD if name in kinds),
-             *sorted(set(kinds) - set(STANDARD) - set(PLACE)), *PLACE]
+    names = [
+        *(name for name in STANDARD if name in kinds),
+        *sorted(set(kinds) - set(STANDARD) - set(PLACE)),
+        *PLACE,
+    ]
     partial = set(names) - set.intersection(*(set(table.columns) for table in tables))
     full = []
     for table in tables:
         for name in partial.intersection(table.columns):
             if kinds[name] == "int" and not table[name].between(-(2**53), 2**53).all():
-                raise CatalogueError(f"column {name!r} is not in all shards, so it becomes float, "
-                                     "but holds integers too large for that")
-        fill = {name: "" if kinds[name] == "str" else np.nan
-                for name in names if name not in table}
+                raise CatalogueError(
+                    f"column {name!r} is not in all shards, so it becomes float, "
+                    "but holds integers too large for that"
+                )
+        fill = {name: "" if kinds[name] == "str" else np.nan for name in names if name not in table}
         full.append(table.assign(**fill)[names])
     frame = pd.concat(full, ignore_index=True)
     rank = frame["architecture"].map({name: place for place, name in enumerate(order)})
-    frame = (frame.assign(rank=rank).sort_values(["rank", "instance", "network"])
-             .drop(columns="rank").reset_index(drop=True))
+    frame = (
+        frame.assign(rank=rank)
+        .sort_values(["rank", "instance", "network"])
+        .drop(columns="rank")
+        .reset_index(drop=True)
+    )
     twice = frame[frame["network"].duplicated(keep=False)]
     if len(twice):
         one = twice[twice["network"] == twice["network"].iloc[0]]
-        raise CatalogueError(f"network {one['network'].iloc[0]!r} is in {one['shard'].iloc[0]} "
-                             f"and in {one['shard'].iloc[1]}")
+        raise CatalogueError(
+            f"network {one['network'].iloc[0]!r} is in {one['shard'].iloc[0]} "
+            f"and in {one['shard'].iloc[1]}"
+        )
     return frame
 
 
@@ -251,5 +291,6 @@ def _text_columns(path: Path, header: list[str]) -> set[str]:
             first = next(rows)
         except (StopIteration, ValueError):
             return known
-    return known | {name for name, value in zip(header, first, strict=False)
-                    if isinstance(value, str)}
+    return known | {
+        name for name, value in zip(header, first, strict=False) if isinstance(value, str)
+    }

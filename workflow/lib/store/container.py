@@ -74,7 +74,7 @@ class Header:
         return self._members("batch_norm/")
 
     def _members(self, group: str) -> list[str]:
-        return [name[len(group):] for name in self.blocks if name.startswith(group)]
+        return [name[len(group) :] for name in self.blocks if name.startswith(group)]
 
 
 @contextmanager
@@ -101,8 +101,15 @@ def opened(path: str | Path) -> Iterator[tuple[BinaryIO, Header]]:
                 header = _header(path, file, size)
         except ShardError:
             raise
-        except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError,
-                RecursionError) as error:
+        except (
+            OSError,
+            RuntimeError,
+            KeyError,
+            ValueError,
+            TypeError,
+            OverflowError,
+            RecursionError,
+        ) as error:
             raise problem(path, f"damaged, its structure cannot be read: {error}") from error
         yield stream, header
 
@@ -147,12 +154,16 @@ def _check_superblock(path: Path, head: bytes, size: int) -> None:
     if len(head) < 48:
         raise problem(path, f"truncated: only {size} bytes are left")
     if head[8] not in (2, 3) or head[9:11] != b"\x08\x08":
-        raise problem(path, "an HDF5 file, but not a shard: its superblock is of version "
-                            f"{head[8]}, expected 2 or 3 with 8-byte addresses")
+        raise problem(
+            path,
+            "an HDF5 file, but not a shard: its superblock is of version "
+            f"{head[8]}, expected 2 or 3 with 8-byte addresses",
+        )
     base, _, end = struct.unpack("<QQQ", head[12:36])
     if base or end != size:
-        raise problem(path, f"truncated or damaged: it has {size} bytes, its superblock says "
-                            f"{base + end}")
+        raise problem(
+            path, f"truncated or damaged: it has {size} bytes, its superblock says {base + end}"
+        )
 
 
 def _header(path: Path, file: h5py.File, size: int) -> Header:
@@ -165,8 +176,9 @@ def _header(path: Path, file: h5py.File, size: int) -> Header:
     if version.shape != () or not version.get_type().equal(h5py.h5t.STD_I64LE):
         raise problem(path, "the attribute 'version' must be one 64-bit integer")
     if int(file.attrs["version"]) != VERSION:
-        raise problem(path, f"of version {int(file.attrs['version'])}; this program reads "
-                            f"version {VERSION}")
+        raise problem(
+            path, f"of version {int(file.attrs['version'])}; this program reads version {VERSION}"
+        )
     texts = {name: _text(path, file, name, size) for name in sorted(ATTRIBUTES - {"version"})}
     if not NAME.fullmatch(texts["architecture"]):
         raise problem(path, "the attribute 'architecture' is not a name")
@@ -185,24 +197,37 @@ def _header(path: Path, file: h5py.File, size: int) -> Header:
     return Header(path, texts["architecture"], layout, provenance, sha256, blocks)
 
 
-def _blocks(path: Path, file: h5py.File, layout: list[dict[str, Any]], size: int,
-            ) -> dict[str, Block]:
+def _blocks(
+    path: Path,
+    file: h5py.File,
+    layout: list[dict[str, Any]],
+    size: int,
+) -> dict[str, Block]:
     """Place of every dataset, in order; shapes agree with each other and with the layout."""
     parameters = sum(entry["size"] for entry in layout)
     weights = _block(path, file, "weights", (FLOAT,), size)
     n = weights.shape[0]
     if weights.shape != (n, parameters):
-        raise problem(path, f"shape {weights.shape}, expected (n, {parameters}): the layout has "
-                            f"{parameters} parameters", "weights")
-    blocks = {"weights": weights,
-              "weights_sha256": _block(path, file, "weights_sha256", (BYTE,), size)}
+        raise problem(
+            path,
+            f"shape {weights.shape}, expected (n, {parameters}): the layout has "
+            f"{parameters} parameters",
+            "weights",
+        )
+    blocks = {
+        "weights": weights,
+        "weights_sha256": _block(path, file, "weights_sha256", (BYTE,), size),
+    }
     for name in ("instances", "batch_norm"):
         group = _member(path, file, name)
         if not isinstance(group, h5py.Group):
             raise problem(path, f"{name!r} is not a group")
         order = _json(path, _text(path, group, "order", size), f"{name}/order")
-        if (not isinstance(order, list) or not all(isinstance(one, str) for one in order)
-                or sorted(order) != sorted(group)):
+        if (
+            not isinstance(order, list)
+            or not all(isinstance(one, str) for one in order)
+            or sorted(order) != sorted(group)
+        ):
             raise problem(path, f"the attribute 'order' of {name!r} does not list its datasets")
         kinds = COLUMN if name == "instances" else (FLOAT,)
         for one in order:
@@ -227,8 +252,11 @@ def _block(path: Path, file: h5py.File, name: str, kinds: tuple, size: int) -> B
         raise problem(path, "not a dataset", name)
     stored, how = dataset.id.get_type(), dataset.id.get_create_plist()
     if kinds is COLUMN and isinstance(stored, h5py.h5t.TypeStringID):
-        if (stored.is_variable_str() or stored.get_cset() != h5py.h5t.CSET_UTF8
-                or stored.get_strpad() != h5py.h5t.STR_NULLPAD):
+        if (
+            stored.is_variable_str()
+            or stored.get_cset() != h5py.h5t.CSET_UTF8
+            or stored.get_strpad() != h5py.h5t.STR_NULLPAD
+        ):
             raise problem(path, "texts must be of fixed length, UTF-8, padded with NUL", name)
         dtype = f"|S{stored.get_size()}"
     else:
@@ -246,8 +274,12 @@ def _block(path: Path, file: h5py.File, name: str, kinds: tuple, size: int) -> B
         raise problem(path, f"shape {shape}: empty", name)
     stored_bytes = dataset.id.get_storage_size()
     if offset is None or stored_bytes != block.nbytes or offset + block.nbytes > size:
-        raise problem(path, f"claims {block.nbytes} bytes (shape {shape}), the file stores "
-                            f"{min(stored_bytes, size) if offset is not None else 0}", name)
+        raise problem(
+            path,
+            f"claims {block.nbytes} bytes (shape {shape}), the file stores "
+            f"{min(stored_bytes, size) if offset is not None else 0}",
+            name,
+        )
     return block
 
 
@@ -269,8 +301,12 @@ def _text(path: Path, item: Any, name: str, size: int, dataset: str | None = Non
         raise problem(path, f"{where} is missing", dataset)
     attribute = h5py.h5a.open(item.id, name.encode())
     kind = attribute.get_type()
-    if (not isinstance(kind, h5py.h5t.TypeStringID) or kind.is_variable_str()
-            or attribute.shape != () or kind.get_size() > size):
+    if (
+        not isinstance(kind, h5py.h5t.TypeStringID)
+        or kind.is_variable_str()
+        or attribute.shape != ()
+        or kind.get_size() > size
+    ):
         raise problem(path, f"{where} must be one text of fixed length", dataset)
     value = np.empty((), f"S{kind.get_size()}")
     attribute.read(value)

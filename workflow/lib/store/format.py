@@ -24,13 +24,26 @@ SPLITS = ("train", "validation", "test")
 STATUSES = ("ok", "diverged")
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,199}")
 ENTRY = ("kind", "name", "offset", "shape", "size")
-REQUIRED = {"network": "str", "architecture": "str", "instance": "int", "split": "str",
-            "seed": "int", "status": "str"}
+REQUIRED = {
+    "network": "str",
+    "architecture": "str",
+    "instance": "int",
+    "split": "str",
+    "seed": "int",
+    "status": "str",
+}
 STANDARD = REQUIRED | {
-    "epochs": "int", "selected_epoch": "int", "batch_size": "int",
-    "learning_rate": "float", "momentum": "float", "weight_decay": "float",
-    "train_loss": "float", "train_accuracy": "float",
-    "validation_loss": "float", "validation_accuracy": "float"}
+    "epochs": "int",
+    "selected_epoch": "int",
+    "batch_size": "int",
+    "learning_rate": "float",
+    "momentum": "float",
+    "weight_decay": "float",
+    "train_loss": "float",
+    "train_accuracy": "float",
+    "validation_loss": "float",
+    "validation_accuracy": "float",
+}
 RESERVED = ("shard", "row")
 KINDS = {"i": "int", "f": "float", "S": "str"}
 
@@ -91,14 +104,20 @@ def array_sha256(array: np.ndarray) -> str:
     return hashlib.sha256(array.reshape(-1).view(np.uint8)).hexdigest()
 
 
-def content_sha256(architecture: str, layout: str, provenance: str,
-                   blocks: Mapping[str, Block]) -> str:
+def content_sha256(
+    architecture: str, layout: str, provenance: str, blocks: Mapping[str, Block]
+) -> str:
     """SHA-256 of all that a shard says (`layout`, `provenance` as JSON text; FORMAT.md, 6)."""
-    lines = [f"{TYPE} {VERSION}", f"architecture {architecture}",
-             f"layout {hashlib.sha256(layout.encode()).hexdigest()}",
-             f"provenance {hashlib.sha256(provenance.encode()).hexdigest()}"]
-    lines += [f"{name} {block.dtype} {'x'.join(map(str, block.shape))} {block.sha256}"
-              for name, block in blocks.items()]
+    lines = [
+        f"{TYPE} {VERSION}",
+        f"architecture {architecture}",
+        f"layout {hashlib.sha256(layout.encode()).hexdigest()}",
+        f"provenance {hashlib.sha256(provenance.encode()).hexdigest()}",
+    ]
+    lines += [
+        f"{name} {block.dtype} {'x'.join(map(str, block.shape))} {block.sha256}"
+        for name, block in blocks.items()
+    ]
     return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
 
 
@@ -122,7 +141,8 @@ def layout_problem(layout: Any) -> str | None:
         if not isinstance(entry["kind"], str) or not NAME.fullmatch(entry["kind"]):
             return f"layout entry {name}: kind {entry['kind']!r} is not a name"
         if not isinstance(shape, list | tuple) or not all(
-                type(length) is int and length > 0 for length in shape):
+            type(length) is int and length > 0 for length in shape
+        ):
             return f"layout entry {name}: shape {shape!r} must be a list of positive integers"
         if (type(entry["offset"]), entry["offset"]) != (int, offset):
             return f"layout entry {name}: offset {entry['offset']!r}, expected {offset}"
@@ -149,8 +169,11 @@ def table_problems(table: Mapping[str, np.ndarray], architecture: str) -> list[t
         found.append(("network", "a network without a name"))
     if (table["instance"] < 0).any():
         found.append(("instance", "a negative number"))
-    for name, allowed in (("architecture", (architecture,)), ("split", SPLITS),
-                          ("status", STATUSES)):
+    for name, allowed in (
+        ("architecture", (architecture,)),
+        ("split", SPLITS),
+        ("status", STATUSES),
+    ):
         wrong = table[name][~np.isin(table[name], [value.encode() for value in allowed])]
         if len(wrong):
             found.append((name, f"{_shown(wrong[0])}, expected {' or '.join(allowed)}"))
@@ -170,14 +193,23 @@ def write_shard(path: str | Path, shard: Shard) -> None:
         ShardError: the shard is not one by FORMAT.md; nothing is written.
     """
     layout, provenance, arrays, orders = _checked(path, shard)
-    blocks = {name: Block(array.dtype.str, array.shape, 0, array_sha256(array))
-              for name, array in arrays.items()}
+    blocks = {
+        name: Block(array.dtype.str, array.shape, 0, array_sha256(array))
+        for name, array in arrays.items()
+    }
     whole = content_sha256(shard.architecture, layout, provenance, blocks)
-    with atomic(path) as temporary, h5py.File(
-            temporary, "w", libver=("v108", "v108"), locking=False) as file:
+    with (
+        atomic(path) as temporary,
+        h5py.File(temporary, "w", libver=("v108", "v108"), locking=False) as file,
+    ):
         file.attrs.create("version", np.int64(VERSION), dtype="<i8")
-        texts = {"type": TYPE, "architecture": shard.architecture, "layout": layout,
-                 "provenance": provenance, "sha256": whole}
+        texts = {
+            "type": TYPE,
+            "architecture": shard.architecture,
+            "layout": layout,
+            "provenance": provenance,
+            "sha256": whole,
+        }
         for name, text in texts.items():
             file.attrs.create(name, np.bytes_(text.encode()))
         for name, order in orders.items():
@@ -189,8 +221,10 @@ def write_shard(path: str | Path, shard: Shard) -> None:
             dataset.attrs.create("sha256", np.bytes_(blocks[name].sha256.encode()))
 
 
-def _checked(path: str | Path, shard: Shard,
-             ) -> tuple[str, str, dict[str, np.ndarray], dict[str, list[str]]]:
+def _checked(
+    path: str | Path,
+    shard: Shard,
+) -> tuple[str, str, dict[str, np.ndarray], dict[str, list[str]]]:
     """Layout and provenance as JSON, the arrays of all datasets, and the order in each group."""
     if not isinstance(shard.architecture, str) or not NAME.fullmatch(shard.architecture):
         raise problem(path, f"architecture {shard.architecture!r} is not a name")
@@ -207,8 +241,7 @@ def _checked(path: str | Path, shard: Shard,
         raise problem(path, "no instances; a shard holds at least one network")
     if not shard.instances.columns.is_unique:
         raise problem(path, "two instance columns have one name")
-    table = {name: _encoded(path, name, shard.instances[name])
-             for name in shard.instances.columns}
+    table = {name: _encoded(path, name, shard.instances[name]) for name in shard.instances.columns}
     if wrong := table_problems(table, shard.architecture):
         raise problem(path, wrong[0][1], f"instances/{wrong[0][0]}")
     weights = _floats(path, "weights", shard.weights, table, (n, size))
@@ -218,26 +251,43 @@ def _checked(path: str | Path, shard: Shard,
         if not isinstance(name, str) or not NAME.fullmatch(name):
             raise problem(path, f"batch-norm tensor {name!r} is not a name")
         arrays[f"batch_norm/{name}"] = _floats(path, f"batch_norm/{name}", tensor, table)
-    return layout, provenance, arrays, {"instances": list(table),
-                                        "batch_norm": list(shard.batch_norm)}
+    return (
+        layout,
+        provenance,
+        arrays,
+        {"instances": list(table), "batch_norm": list(shard.batch_norm)},
+    )
 
 
-def _floats(path: str | Path, name: str, values: np.ndarray, table: Mapping[str, np.ndarray],
-            shape: Sequence[int] | None = None) -> np.ndarray:
+def _floats(
+    path: str | Path,
+    name: str,
+    values: np.ndarray,
+    table: Mapping[str, np.ndarray],
+    shape: Sequence[int] | None = None,
+) -> np.ndarray:
     values = np.asarray(values)
     n = len(table["network"])
     if values.dtype != np.float32:
         raise problem(path, f"dtype {values.dtype}, expected float32", name)
     if shape and values.shape != shape:
-        raise problem(path, f"shape {values.shape}, expected {shape} ({n} instances, "
-                            f"{shape[1]} parameters in the layout)", name)
+        raise problem(
+            path,
+            f"shape {values.shape}, expected {shape} ({n} instances, "
+            f"{shape[1]} parameters in the layout)",
+            name,
+        )
     if values.ndim == 0 or len(values) != n or 0 in values.shape:
-        raise problem(path, f"shape {values.shape}, expected one row for each of {n} instances",
-                      name)
+        raise problem(
+            path, f"shape {values.shape}, expected one row for each of {n} instances", name
+        )
     rows = not_finite(values, table["status"])
     if len(rows):
-        raise problem(path, f"NaN or infinity in {_shown(table['network'][rows[0]])}, "
-                            "whose status is ok", name)
+        raise problem(
+            path,
+            f"NaN or infinity in {_shown(table['network'][rows[0]])}, whose status is ok",
+            name,
+        )
     return np.ascontiguousarray(values, "<f4")
 
 
@@ -253,8 +303,11 @@ def _encoded(path: str | Path, name: str, column: pd.Series) -> np.ndarray:
             return column.to_numpy("<f8", na_value=np.nan)
         values = list(column)
         if not all(isinstance(value, str) for value in values):
-            raise problem(path, f"holds {column.dtype}; int, float and str without missing "
-                                "values are allowed", where)
+            raise problem(
+                path,
+                f"holds {column.dtype}; int, float and str without missing values are allowed",
+                where,
+            )
         texts = [value.encode() for value in values]
     except (UnicodeEncodeError, OverflowError, TypeError) as error:
         raise problem(path, f"a value cannot be stored: {error}", where) from error

@@ -28,8 +28,12 @@ def read_instances(path: str | Path) -> tuple[Header, pd.DataFrame]:
         return header, _frame(header, _table(stream, header))
 
 
-def read_shard(path: str | Path, rows: Sequence[int] | None = None, verify: bool = True,
-               batch_norm: bool = True) -> Shard:
+def read_shard(
+    path: str | Path,
+    rows: Sequence[int] | None = None,
+    verify: bool = True,
+    batch_norm: bool = True,
+) -> Shard:
     """Read a shard, or only the given rows of it, in the order given.
 
     Args:
@@ -45,8 +49,10 @@ def read_shard(path: str | Path, rows: Sequence[int] | None = None, verify: bool
     with opened(path) as (stream, header):
         table = _table(stream, header)
         picked = _picked(header, rows)
-        tensors = {name: whole(stream, header, f"batch_norm/{name}", verify)[picked]
-                   for name in (header.batch_norm if batch_norm else ())}
+        tensors = {
+            name: whole(stream, header, f"batch_norm/{name}", verify)[picked]
+            for name in (header.batch_norm if batch_norm else ())
+        }
         if rows is None:
             weights = whole(stream, header, "weights", verify)
         else:
@@ -69,8 +75,10 @@ def iterate(paths: Iterable[str | Path], batch: int, verify: bool = True) -> Ite
             table = _table(stream, header)
             frame = _frame(header, table)
             digests = whole(stream, header, "weights_sha256")
-            batch_norm = {name: whole(stream, header, f"batch_norm/{name}", verify)
-                          for name in header.batch_norm}
+            batch_norm = {
+                name: whole(stream, header, f"batch_norm/{name}", verify)
+                for name in header.batch_norm
+            }
             for picked in _batches(header.n, batch):
                 weights = some(stream, header, "weights", picked)
                 if verify:
@@ -103,8 +111,14 @@ def verify(path: str | Path) -> list[str]:
             for name in header.batch_norm:
                 tensor = note(whole, stream, header, f"batch_norm/{name}")
                 if table is not None and tensor is not None:
-                    note(_check_finite, header, f"batch_norm/{name}", tensor, table,
-                         np.arange(header.n))
+                    note(
+                        _check_finite,
+                        header,
+                        f"batch_norm/{name}",
+                        tensor,
+                        table,
+                        np.arange(header.n),
+                    )
             note(_check_weights, stream, header, table, digests)
     except ShardError as error:
         found.append(str(error))
@@ -123,8 +137,11 @@ def _frame(header: Header, table: dict[str, np.ndarray]) -> pd.DataFrame:
     columns: dict[str, Any] = {}
     for name, values in table.items():
         try:
-            columns[name] = (values if values.dtype.kind != "S"
-                             else [value.decode() for value in values.tolist()])
+            columns[name] = (
+                values
+                if values.dtype.kind != "S"
+                else [value.decode() for value in values.tolist()]
+            )
         except UnicodeDecodeError as error:
             raise problem(header.path, f"not UTF-8: {error}", f"instances/{name}") from error
     return pd.DataFrame(columns)
@@ -147,36 +164,60 @@ def _batches(n: int, size: int) -> Iterator[np.ndarray]:
         yield np.arange(start, min(start + size, n))
 
 
-def _piece(header: Header, frame: pd.DataFrame, table: dict[str, np.ndarray], picked: np.ndarray,
-           weights: np.ndarray, batch_norm: dict[str, np.ndarray], verify: bool) -> Shard:
+def _piece(
+    header: Header,
+    frame: pd.DataFrame,
+    table: dict[str, np.ndarray],
+    picked: np.ndarray,
+    weights: np.ndarray,
+    batch_norm: dict[str, np.ndarray],
+    verify: bool,
+) -> Shard:
     """A shard of the rows `picked`, whose tensors are given."""
     if verify:
         _check_finite(header, "weights", weights, table, picked)
         for name, tensor in batch_norm.items():
             _check_finite(header, f"batch_norm/{name}", tensor, table, picked)
-    return Shard(header.architecture, header.layout, weights,
-                 frame.iloc[picked].reset_index(drop=True), batch_norm, header.provenance)
+    return Shard(
+        header.architecture,
+        header.layout,
+        weights,
+        frame.iloc[picked].reset_index(drop=True),
+        batch_norm,
+        header.provenance,
+    )
 
 
-def _check_rows(header: Header, weights: np.ndarray, digests: np.ndarray,
-                table: dict[str, np.ndarray] | None, picked: np.ndarray) -> None:
+def _check_rows(
+    header: Header,
+    weights: np.ndarray,
+    digests: np.ndarray,
+    table: dict[str, np.ndarray] | None,
+    picked: np.ndarray,
+) -> None:
     wrong = picked[(row_digests(weights) != digests).any(1)]
     if len(wrong):
         who = f" ({table['network'][wrong[0]].decode(errors='replace')})" if table else ""
-        raise problem(header.path, f"damaged: row {wrong[0]}{who} differs from its SHA-256",
-                      "weights")
+        raise problem(
+            header.path, f"damaged: row {wrong[0]}{who} differs from its SHA-256", "weights"
+        )
 
 
-def _check_finite(header: Header, name: str, values: np.ndarray, table: dict[str, np.ndarray],
-                  picked: np.ndarray) -> None:
+def _check_finite(
+    header: Header, name: str, values: np.ndarray, table: dict[str, np.ndarray], picked: np.ndarray
+) -> None:
     wrong = not_finite(values, table["status"][picked])
     if len(wrong):
         network = table["network"][picked[wrong[0]]].decode(errors="replace")
         raise problem(header.path, f"NaN or infinity in {network!r}, whose status is ok", name)
 
 
-def _check_weights(stream: BinaryIO, header: Header, table: dict[str, np.ndarray] | None,
-                   digests: np.ndarray | None) -> None:
+def _check_weights(
+    stream: BinaryIO,
+    header: Header,
+    table: dict[str, np.ndarray] | None,
+    digests: np.ndarray | None,
+) -> None:
     """Compare all weights with their digests, a few MiB at a time, and look for NaN."""
     sha = hashlib.sha256()
     block = header.blocks["weights"]

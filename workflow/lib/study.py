@@ -1,0 +1,64 @@
+"""A study from plain data or a file: checked as a whole, before any work starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from lib import nets
+from lib.config import ConfigError, Study
+from lib.config_faults import faults
+from lib.embed.arm import find_arm
+from lib.errors import InputError
+
+
+def parse_study(raw: Any, where: str = "config") -> Study:
+    """A checked study from plain data.
+
+    Raises:
+        ConfigError: naming each field at fault, its value and what is allowed.
+    """
+    try:
+        study = Study.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(f"{where} is not a valid study:\n{faults(error, Study)}") from None
+    names = [("architectures", name) for name in study.architectures]
+    if study.teacher.architecture:
+        names.append(("teacher.architecture", study.teacher.architecture))
+    for field, name in names:
+        with _blaming(field, where):
+            nets.build(name, study.images.channels, study.images.size, 10)
+    with _blaming("embedder.arm", where):
+        find_arm(study.embedder.arm)
+    return study
+
+
+@contextmanager
+def _blaming(field: str, where: str) -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        raise ConfigError(f"{where} is not a valid study:\n  {field}: {error}") from None
+
+
+def load_study(path: str | Path) -> Study:
+    """A checked study from a YAML file.
+
+    Raises:
+        ConfigError: the file cannot be read, is not plain YAML, or is no valid study.
+    """
+    try:
+        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+    # Impossible dates and endless integers are ValueErrors, endless nesting is a RecursionError.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path} is not plain YAML: {error}") from None
+    return parse_study(raw if raw is not None else {}, str(path))
