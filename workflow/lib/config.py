@@ -83,7 +83,7 @@ class Images(Block):
     std: tuple[Rate, ...] = Field((0.38,), description="standard deviation of each channel")
     validation: Share = Field(0.2, description="share of the training images kept for validation")
     test: Share = Field(
-        0.2, description="share kept for testing where the source has no test images of its own"
+        0.3, description="share kept for testing where the source has no test images of its own"
     )
     limit_per_class: Count | None = Field(
         None, description="use at most this many images of each class and split"
