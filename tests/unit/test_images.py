@@ -52,7 +52,7 @@ def refused(message: str, folder: Path, **settings) -> None:
 def test_digits_are_split_by_class_and_without_overlap(tmp_path):
     from sklearn.datasets import load_digits
 
-    splits = prepared(tmp_path)
+    splits = prepared(tmp_path, test=0.2)
     sizes = {split: len(data.y) for split, data in splits.items()}
     assert sizes == {"train": 1151, "validation": 287, "test": 359}
     bundle = load_digits()
@@ -380,7 +380,8 @@ def test_folder_without_splits_is_split_by_the_seed(tmp_path):
     files = {name[6:]: content for name, content in tree(20).items() if name.startswith("train/")}
     path = str(written(tmp_path / "pets", files))
     splits, again, other = (
-        prepared(tmp_path / str(n), seed, path=path, **GREY) for n, seed in enumerate((0, 0, 1))
+        prepared(tmp_path / str(n), seed, path=path, test=0.2, **GREY)
+        for n, seed in enumerate((0, 0, 1))
     )
     assert [splits[s].y.bincount().tolist() for s in SPLITS] == [[13, 13], [3, 3], [4, 4]]
     everything = sorted(value for data in splits.values() for value in values(data))

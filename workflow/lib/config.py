@@ -211,7 +211,7 @@ class LossWeights(Block):
     label: Weight = Field(0.1, description="cross entropy of decoded networks to the labels")
     architecture: Weight = Field(1.0, description="cross entropy of the architecture head")
     interpolation: Weight = Field(
-        0.5,
+        0.2,
         description="the same (teacher, labels, architecture) at the "
         "points between the two extreme architectures",
     )
@@ -225,22 +225,22 @@ class Embedding(Block):
         (0,), min_length=1, description="one embedder is trained and evaluated per seed"
     )
     latent: int = Field(128, ge=16, description="numbers in a latent")
-    rank: Count = Field(64, description="directions of change per architecture in the decoder")
+    rank: Count = Field(128, description="directions of change per architecture in the decoder")
     probes: Count = Field(
-        512,
+        256,
         description="training images that networks are run on to encode "
         "them; kept inside the embedder",
     )
-    steps: Count = Field(2500, description="training steps")
+    steps: Count = Field(2000, description="training steps")
     networks: Count = Field(6, description="training networks per architecture and step")
     batch_size: int = Field(32, ge=2, description="images per step; half as they are, half noisy")
     learning_rate: Rate = Field(
-        1e-2, description="learning rate of Adam after warm-up, then falling to zero as a cosine"
+        3e-3, description="learning rate of Adam after warm-up, then falling to zero as a cosine"
     )
     clip: Rate = Field(5.0, description="largest norm of the gradient")
     temperature: Rate = Field(4.0, description="temperature of distillation")
     versions: Count = Field(
-        16, description="versions of each training network to encode: itself and noisy ones"
+        32, description="versions of each training network to encode: itself and noisy ones"
     )
     weight_noise: Weight = Field(
         0.6, description="noise on those, at most this many times the spread of each layer"
