@@ -208,9 +208,8 @@ def test_all_networks_are_encoded_in_order_and_mapped_alike_every_time(toy):
     assert list(table["network"]) == list(frame["network"]) and set(table["seed"]) == {4}
     assert table.loc[row, "predicted_architecture"] == toy.embedder.predict(found[row])
     train = table[table["split"] == "train"]
-    assert train[["x", "y"]].mean().tolist() == pytest.approx([0, 0], abs=1e-5)
-    assert train["x"].std() >= train["y"].std() > 0
-    assert train[["x", "y"]].corr().iloc[0, 1] == pytest.approx(0, abs=1e-4)
+    means = train.groupby("architecture")[["x", "y"]].mean()
+    assert means["x"].std() >= means["y"].std() and train["y"].std() > 0
 
 
 def test_preps_of_one_network_of_each_architecture_before_and_after(toy, tmp_path):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pandas as pd
 import torch
 from sklearn.decomposition import PCA
@@ -34,10 +35,23 @@ def encode_all(
 
 
 def latent_map(embedder: Embedder, frame: pd.DataFrame, latents: Tensor, seed: int) -> pd.DataFrame:
-    """The table `latent_map.csv`: the first two principal components of the training latents."""
-    points = latents.cpu().numpy()
-    fitted = PCA(2, svd_solver="full").fit(points[(frame["split"] == "train").to_numpy()])
-    places = fitted.transform(points)
+    """The table `latent_map.csv`: two directions found on the training networks alone.
+
+    x is the direction in which the mean latents of the architectures differ most, y the one in
+    which networks of the same architecture differ most. The first two principal components of all
+    latents would show individuals only: they fill most of a latent's numbers.
+    """
+    points, train = latents.cpu().numpy(), (frame["split"] == "train").to_numpy()
+    known, names = points[train], frame["architecture"].to_numpy()[train]
+    means = {name: known[names == name].mean(0) for name in embedder.architectures}
+    own = np.stack([means[name] for name in names])
+    places = np.concatenate(
+        [
+            PCA(1, svd_solver="full").fit(found).transform(points)
+            for found in (np.stack(list(means.values())), known - own)
+        ],
+        axis=1,
+    )
     with torch.no_grad():
         classes = embedder.arm.classify(latents).argmax(-1).tolist()
     table = frame[["network", "architecture", "split", "validation_accuracy"]].copy()

@@ -101,9 +101,10 @@ def latent_map(frame: pd.DataFrame, palette: Palette) -> tuple[Figure, Control]:
             "fig-latent-map",
             figure,
             "Map of all networks' latents in two dimensions.",
-            "Each mark is a network; the two axes are the first principal components of the "
-            "latents and have no unit. Outlined marks are test networks, never seen in "
-            f"training.{several}",
+            "Each mark is a network. Left to right: the direction in which the architectures "
+            "differ most; up and down: the one in which networks of the same architecture differ "
+            "most. Both are found on the training networks and have no unit. Outlined marks are "
+            f"test networks, never seen in training.{several}",
             "latent_map",
         ),
         Control("control-latent-map", "Colour by", choices),
