@@ -37,21 +37,17 @@ def encode_all(
 def latent_map(embedder: Embedder, frame: pd.DataFrame, latents: Tensor, seed: int) -> pd.DataFrame:
     """The table `latent_map.csv`: two directions found on the training networks alone.
 
-    x is the direction in which the mean latents of the architectures differ most, y the one in
-    which networks of the same architecture differ most. The first two principal components of all
-    latents would show individuals only: they fill most of a latent's numbers.
+    They are those in which the mean latents of the architectures differ most; with only two
+    architectures, the second is that in which networks of the same architecture differ most. The
+    principal components of all latents would show individuals only: they fill most of a latent.
     """
     points, train = latents.cpu().numpy(), (frame["split"] == "train").to_numpy()
     known, names = points[train], frame["architecture"].to_numpy()[train]
     means = {name: known[names == name].mean(0) for name in embedder.architectures}
-    own = np.stack([means[name] for name in names])
-    places = np.concatenate(
-        [
-            PCA(1, svd_solver="full").fit(found).transform(points)
-            for found in (np.stack(list(means.values())), known - own)
-        ],
-        axis=1,
-    )
+    count = min(2, len(means) - 1)
+    between = PCA(count, svd_solver="full").fit(np.stack(list(means.values())))
+    within = PCA(1, svd_solver="full").fit(known - np.stack([means[name] for name in names]))
+    places = np.concatenate([between.transform(points), within.transform(points)], axis=1)
     with torch.no_grad():
         classes = embedder.arm.classify(latents).argmax(-1).tolist()
     table = frame[["network", "architecture", "split", "validation_accuracy"]].copy()

@@ -101,9 +101,8 @@ def latent_map(frame: pd.DataFrame, palette: Palette) -> tuple[Figure, Control]:
             "fig-latent-map",
             figure,
             "Map of all networks' latents in two dimensions.",
-            "Each mark is a network. Left to right: the direction in which the architectures "
-            "differ most; up and down: the one in which networks of the same architecture differ "
-            "most. Both are found on the training networks and have no unit. Outlined marks are "
+            "Each mark is a network. The axes are the directions in which the architectures' mean "
+            "latents differ most (training networks); they have no unit. Outlined marks are "
             f"test networks, never seen in training.{several}",
             "latent_map",
         ),
