@@ -24,7 +24,6 @@ ARCHITECTURES = list(STUDY.architectures)
 SEEDS = list(STUDY.embedder.seeds)
 SPLITS = ["train", "validation", "test"]
 IMAGES = {split: RESULTS / f"images/{split}.h5" for split in SPLITS}
-TABLES = ["reconstruction", "interpolation", "latent_optimization"]
 
 
 wildcard_constraints:
