@@ -20,14 +20,15 @@ SOURCES = {
 
 
 def about(study: Study) -> str:
-    """One sentence on the networks and their images."""
+    """What the networks and their images are, and what the encoder knows of them."""
     images, names = study.images, ", ".join(study.architectures)
     colour = "colour" if images.channels == 3 else "grey"
     counts = {study.zoo.of(name).total for name in study.architectures}
     count = f"{min(counts)}" if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
     return (
         f"{count} networks of each architecture ({names}), trained to classify "
-        f"{SOURCES[images.source]} ({images.size}x{images.size} pixels, {colour})."
+        f"{SOURCES[images.source]} ({images.size}x{images.size} pixels, {colour}). "
+        "An encoder knows a network's architecture from the layout of its weights."
     )
 
 

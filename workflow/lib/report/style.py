@@ -24,7 +24,7 @@ METHODS = {
     "decoded": ("Decoded from its latent", "the network after the latent space: encoded, decoded"),
     "constant": (
         "Best training network, always",
-        "one constant per architecture: the best trained network, whatever was put in",
+        "one constant per architecture: the training network of best validation accuracy",
     ),
     "mean_latent": (
         "Mean latent, always",
@@ -36,7 +36,7 @@ METHODS = {
     ),
     "nearest_agreement": (
         "Nearest training network (answers)",
-        "the training network whose answers are nearest to the target's",
+        "the training network whose answers on training images are nearest to the target's",
     ),
     "noise": ("Training network with noise", "a training network with noise added to its weights"),
     "mean_weights": (
@@ -45,7 +45,7 @@ METHODS = {
     ),
     "distilled": (
         "Distilled from scratch",
-        "a fresh network trained towards the same teacher with the same budget",
+        "a fresh network trained from scratch with the same loss and as many steps",
     ),
     "latent": ("In the latent space", "the latent is moved, the decoder makes the network"),
     "weights": ("In the weights", "the weights themselves are mixed, no latent space"),
