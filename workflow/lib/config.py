@@ -5,14 +5,20 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainValidator,
+    TypeAdapter,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -23,7 +29,39 @@ Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0, lt=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+Kernels = Literal["compiled", "vmap"]
+Precision = Literal["float32", "tf32", "bf16"]
+UNITS = {"": 10**6, "MB": 10**6, "GB": 10**9, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+
+
+def parse_memory(value: int | float | str) -> int:
+    """Bytes, from a number of megabytes or text such as `4 GiB`.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    found = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*([A-Za-z]*)\s*", str(value))
+    if not found or found[2].upper() not in UNITS or not float(found[1]) > 0:
+        raise ValueError(
+            f"must be a number of megabytes or text such as 4 GiB or 500 MB, got {shown(value)}"
+        )
+    return int(float(found[1]) * UNITS[found[2].upper()])
+
+
+def _memory(value: Any) -> int | float | str:
+    if not isinstance(value, int | float | str):
+        raise ValueError(f"must be a number of megabytes or text such as 4 GiB, got {shown(value)}")
+    parse_memory(value)
+    return value
+
+
+Memory = Annotated[
+    int | float | str,
+    PlainValidator(_memory),
+    WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string"}]}),
+]
 
 
 class ConfigError(InputError):
@@ -49,11 +87,73 @@ class Block(BaseModel):
         return value
 
 
+class Drawn(Block):
+    """How a number is drawn for each network: exactly one of these."""
+
+    choices: tuple[float, ...] | None = Field(
+        None, min_length=1, description="one of these, each as likely"
+    )
+    uniform: tuple[float, float] | None = Field(
+        None, description="evenly between the lowest and the highest value"
+    )
+    log_uniform: tuple[float, float] | None = Field(
+        None, description="evenly on a logarithmic scale between the lowest and the highest value"
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Drawn:
+        ways = self._ways()
+        if len(ways) != 1:
+            raise ValueError(
+                f"expected exactly one of choices, uniform and log_uniform, got {len(ways)}"
+            )
+        name, values = next(iter(ways.items()))
+        if name != "choices" and not values[0] < values[1]:
+            raise ValueError(f"{name} must rise from lowest to highest, got {list(values)}")
+        if name == "log_uniform" and values[0] <= 0:
+            raise ValueError(f"log_uniform must lie above 0, got {list(values)}")
+        return self
+
+    @model_serializer
+    def _ways(self) -> dict[str, tuple[float, ...]]:
+        ways = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: values for name, values in ways.items() if values is not None}
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The lowest and the highest number that can be drawn."""
+        (values,) = self._ways().values()
+        return min(values), max(values)
+
+
+def per_network(kind: Any) -> Any:
+    """The type of a setting that is a `kind`, or how to draw one for each network."""
+    number, numbers = TypeAdapter(kind), TypeAdapter(dict[str, tuple[kind, ...]])
+
+    def check(value: Any) -> Any:
+        if not isinstance(value, Mapping | Drawn):
+            return number.validate_python(value)
+        drawn = Drawn.model_validate(value)
+        return drawn.model_copy(update=numbers.validate_python(drawn.model_dump()))
+
+    plain, shape = number.json_schema(), Drawn.model_json_schema()
+    block = shape | {
+        "description": "drawn for each network: `{choices: [...]}`, `{uniform: [low, high]}` "
+        "or `{log_uniform: [low, high]}`"
+    }
+    return Annotated[kind | Drawn, PlainValidator(check), WithJsonSchema({"anyOf": [plain, block]})]
+
+
+def bounds(value: float | Drawn) -> tuple[float, float]:
+    """The lowest and the highest value of a setting that may be drawn for each network."""
+    return value.bounds if isinstance(value, Drawn) else (value, value)
+
+
 class Augmentation(Block):
-    """Random changes of the training images, drawn anew for every instance and step."""
+    """Random changes of the training images, drawn anew for every instance and epoch."""
 
     crop_padding: int = Field(
-        0, ge=0, description="zero padding in pixels before a random crop; 0 for none"
+        0, ge=0, description="black frame in pixels before a random crop; 0 for none"
     )
     flip: bool = Field(False, description="flip half of the images left to right")
 
@@ -117,15 +217,36 @@ class Images(Block):
 
 
 class Training(Block):
-    """How the networks of a zoo are trained: SGD with momentum."""
+    """How the networks of a zoo are trained.
 
-    epochs: Count = Field(25, description="passes over the training images")
+    What may be drawn is drawn for each network from a random stream of its own.
+    """
+
+    epochs: per_network(Count) = Field(25, description="passes over the training images")
     batch_size: Count = Field(64, description="images per step")
-    learning_rate: Rate = Field(0.1, description="learning rate at the start")
-    momentum: float = Field(0.9, ge=0, lt=1, description="momentum of SGD")
-    weight_decay: Weight = Field(5e-4, description="weight decay of SGD")
-    schedule: Literal["cosine", "step"] = Field("cosine", description="how the learning rate falls")
-    milestones: tuple[int, ...] = Field(
+    optimizer: Literal["sgd", "adam", "adamw"] = Field(
+        "sgd", description="SGD with momentum, Adam, or Adam with decoupled weight decay"
+    )
+    learning_rate: per_network(Rate) = Field(0.1, description="learning rate at the start")
+    momentum: per_network(Fraction) = Field(0.9, description="`sgd`: momentum")
+    betas: tuple[Fraction, Fraction] = Field(
+        (0.9, 0.999), description="`adam`, `adamw`: decay of the first and of the second moment"
+    )
+    eps: Rate = Field(1e-8, description="`adam`, `adamw`: added to the root of the second moment")
+    weight_decay: per_network(Weight) = Field(5e-4, description="weight decay")
+    label_smoothing: per_network(Fraction) = Field(
+        0.0, description="share of each label that is spread evenly over all classes"
+    )
+    init_scale: per_network(Rate) = Field(
+        1.0,
+        description="factor on the freshly initialised weights of convolutions and linear layers "
+        "(parameters of two or more axes; biases and batch norm stay)",
+    )
+    schedule: Literal["constant", "step", "cosine"] = Field(
+        "cosine",
+        description="how the learning rate falls; `cosine`: to zero over the network's own epochs",
+    )
+    milestones: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         (), description="`step`: the rate falls after these (0-based) epochs"
     )
     decay: Share = Field(0.1, description="`step`: factor at each milestone")
@@ -136,16 +257,28 @@ class Training(Block):
         0, ge=0, description="first (0-based) epoch whose checkpoint may be selected"
     )
     select_every: Count = Field(2, description="epochs between checkpoints that may be selected")
+    snapshots: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        (),
+        description="numbers of epochs after which the network is kept as well; 0: as initialised",
+    )
     augmentation: Augmentation = Field(Augmentation(), description="changes of the images")
 
     @model_validator(mode="after")
     def _consistent(self) -> Training:
-        if self.select_from >= self.epochs:
+        fewest, most = bounds(self.epochs)
+        if self.select_from >= fewest:
+            fewest_of = "epochs" if fewest == most else "the fewest epochs"
             raise ValueError(
-                f"select_from is {self.select_from}, must be less than epochs ({self.epochs})"
+                f"select_from is {self.select_from}, must be less than {fewest_of} ({fewest})"
             )
-        if list(self.milestones) != sorted(set(self.milestones)):
-            raise ValueError(f"milestones must rise, got {list(self.milestones)}")
+        for name, last in (("milestones", most - 2), ("snapshots", most)):
+            numbers = getattr(self, name)
+            if list(numbers) != sorted(set(numbers)):
+                raise ValueError(f"{name} must rise, got {list(numbers)}")
+            if numbers and numbers[-1] > last:
+                raise ValueError(
+                    f"{name} holds {numbers[-1]}, must be at most {last} with {most} epochs"
+                )
         return self
 
 
@@ -174,12 +307,36 @@ class Zoo(Block):
         description="networks trained by one job and stored in one file; "
         "does not change any result",
     )
+    kernels: Kernels = Field(
+        "compiled",
+        description="what computes a training step, part of the result's definition: `compiled`: "
+        "machine code made for the architecture, on the CPU; `vmap`: `torch.func.vmap`, for any "
+        "module, on CPU and GPU",
+    )
     width: Count = Field(
         10,
-        description="networks run at once inside a job; decides how sums are "
-        "rounded, so it is part of the result's definition (shard_size is not)",
+        description="`vmap`: networks run at once inside a job; decides how sums are rounded, so "
+        "it is part of the result's definition (shard_size is not)",
+    )
+    precision: Precision = Field(
+        "float32",
+        description="`vmap` on a GPU: arithmetic of matrix products and convolutions; `bf16` is "
+        "mixed precision, weights stay float32",
+    )
+    max_memory: Memory = Field(
+        "4 GiB",
+        description="most memory of a training job (of the GPU with device cuda): megabytes, or "
+        "text such as `4 GiB`; does not change any result",
     )
     training: Training = Field(Training(), description="how they are trained")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Zoo:
+        if self.kernels == "compiled" and self.precision != "float32":
+            raise ValueError(
+                f"precision {self.precision} needs kernels vmap; compiled ones are exact float32"
+            )
+        return self
 
     def of(self, architecture: str) -> Instances:
         """The numbers of networks of an architecture."""
@@ -314,6 +471,12 @@ class Study(Block):
     def _consistent(self) -> Study:
         if len(set(self.architectures)) < len(self.architectures):
             raise ValueError(f"architectures must differ, got {', '.join(self.architectures)}")
+        if self.device == "cuda" and self.zoo.kernels == "compiled":
+            raise ValueError(
+                "zoo.kernels compiled run on the CPU alone; device cuda needs zoo.kernels vmap"
+            )
+        if self.device == "cpu" and self.zoo.precision != "float32":
+            raise ValueError(f"zoo.precision {self.zoo.precision} needs device cuda")
         for name in self.zoo.overrides:
             if name not in self.architectures:
                 raise ValueError(f"zoo.overrides names {name}, which is not in architectures")
