@@ -1,0 +1,92 @@
+"""What trains a group of instances for an epoch: the interface, and the implementations by name.
+
+The loop decides what happens (which instances, in what order of images, at which learning rate);
+a backend computes it. All draws are made before an epoch starts, so no backend's way of batching
+can change them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor, nn
+
+from lib.config import Kernels, Precision, Training
+from lib.data.images import ImageSplit
+from lib.ensemble import Stack
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Hyperparameters of each of N instances for the whole run: float64 [N] each."""
+
+    momentum: np.ndarray
+    weight_decay: np.ndarray
+    label_smoothing: np.ndarray
+
+
+@dataclass(frozen=True)
+class EpochPlan:
+    """What one epoch does, for K of the N instances of a backend.
+
+    Attributes:
+        who: The instances that train in this epoch; the others stay as they are.
+        order: int64 [K, n]; the images of each in the order of its steps.
+        rate: float64 [K]; learning rate of each in this epoch.
+        shifts: int64 [K, n, 2]; row and column of the crop in the padded image (0 to twice the
+            padding) for each image of `order`, or None for no crop.
+        flips: bool [K, n]; whether each image of `order` is flipped left to right after its
+            crop, or None for no flip.
+    """
+
+    who: list[int]
+    order: np.ndarray
+    rate: np.ndarray
+    shifts: np.ndarray | None = None
+    flips: np.ndarray | None = None
+
+
+class Backend(Protocol):
+    """Trains N instances of one module, each exactly as if it were alone.
+
+    Attributes:
+        stack: The live state of all N instances: parameters and buffers [N, ...] by the names of
+            the module's state dict. Optimizer state (momentum, moments, steps taken) is kept by
+            the backend, for each instance.
+    """
+
+    stack: Stack
+
+    def __init__(
+        self, module: nn.Module, stack: Stack, cfg: Training, rates: Rates, images: ImageSplit
+    ) -> None:
+        """Take over the instances of `stack`.
+
+        Of `cfg` a backend reads `batch_size`, `optimizer`, `betas`, `eps` and
+        `augmentation.crop_padding`; what a shifted image shows beyond its edge is `images.black`.
+        """
+
+    def epoch(self, plan: EpochPlan) -> tuple[np.ndarray, np.ndarray]:
+        """One pass over the images, the last batch being as small as it comes.
+
+        Returns:
+            Mean loss [K] (label smoothing included) and accuracy [K] of the training steps, both
+            float64.
+        """
+
+    def outputs(self, who: list[int], x: Tensor) -> Tensor:
+        """Eval-mode logits [K, n, classes] of instances `who` for shared images x [n, C, H, W]."""
+
+
+def backend(kernels: Kernels, precision: Precision = "float32") -> type[Backend]:
+    """The implementation that the config calls `kernels`; to be called as a `Backend` is."""
+    if kernels == "compiled":
+        from lib.kernels import CompiledBackend
+
+        return CompiledBackend
+    from lib.training.vmap import VmapBackend
+
+    return partial(VmapBackend, precision=precision)  # type: ignore[return-value]
