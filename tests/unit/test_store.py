@@ -493,16 +493,14 @@ def forge(path, edit, shard=None, resign=True):
                 sha = shard_format.array_sha256(np.ascontiguousarray(data))
                 dataset.attrs["sha256"] = np.bytes_(sha)
                 blocks[name] = shard_format.Block(data.dtype.str, data.shape, 0, sha)
-        if {"layout", "provenance", "architecture"} <= set(file.attrs):
-            file.attrs["sha256"] = np.bytes_(
-                shard_format.content_sha256(
-                    *(
-                        np.bytes_(file.attrs[name]).decode()
-                        for name in ("architecture", "layout", "provenance")
-                    ),
-                    blocks,
-                )
-            )
+        if "version" in file.attrs:
+            texts = {name: value for name, value in file.attrs.items()}
+            for group in set(file) & {"instances", "batch_norm"}:
+                if isinstance(file.get(group, getlink=True), h5py.HardLink):
+                    texts |= {f"{group}/{name}": v for name, v in file[group].attrs.items()}
+            texts = {name: np.bytes_(value).decode() for name, value in texts.items()}
+            digest = shard_format.content_sha256(texts["version"], texts, blocks)
+            file.attrs["sha256"] = np.bytes_(digest)
 
 
 def replace(name, **how):
@@ -582,8 +580,9 @@ VARIABLE = h5py.string_dtype("utf-8")
     [
         (attribute("type", np.bytes_("netspace-images")), "of type 'netspace-images', expected"),
         (attribute("type", "netspace-shard"), "'type' must be one text of fixed length"),
-        (attribute("version", np.int64(2)), "of version 2; this program reads version 1"),
-        (attribute("version", np.bytes_("1")), "'version' must be one 64-bit integer"),
+        (attribute("version", np.bytes_("2.0")), "of version 2.0; this program reads versions 1.x"),
+        (attribute("version", np.bytes_("1")), "'version' is '1', expected one such as '1.0'"),
+        (attribute("version", np.int64(1)), "'version' must be one text of fixed length"),
         (attribute("layout", np.bytes_("[")), "'layout' is not JSON"),
         (attribute("layout", np.bytes_("[" * 100_000)), "'layout' is not JSON"),
         (attribute("layout", np.bytes_("{}")), "'layout'"),
@@ -609,8 +608,8 @@ VARIABLE = h5py.string_dtype("utf-8")
         (value("instances/status", 1, b"no"), "'instances/status': 'no', expected ok or"),
         (value("instances/note", 1, b"\xff"), "'instances/note': not UTF-8"),
         (value("instances/instance", 1, 0), "'instances/instance': 0 occurs more than once"),
-        (replace("weights", dtype="<f8"), "'weights': dtype float64, expected <f4"),
-        (replace("weights", dtype=">f4"), "'weights': dtype >f4, expected <f4"),
+        (replace("weights", dtype="<f8"), "'weights': dtype <f8, expected <f4"),
+        (replace("weights", dtype=">f4"), "'weights': dtype >f4, which the format does not know"),
         (replace("weights_sha256", dtype="i1"), "'weights_sha256': dtype int8"),
         (replace("instances/seed", dtype="<i4"), "'instances/seed': dtype int32"),
         (replace("instances/note", dtype=VARIABLE), "'instances/note': texts must be"),
@@ -635,7 +634,7 @@ VARIABLE = h5py.string_dtype("utf-8")
         (link("batch_norm/bn.weight", h5py.ExternalLink("other.h5", "weights")), "links are not"),
         (shared, "overlap"),
         (cycle, "batch_norm"),
-        (lambda file: link("weights", file["instances"])(file), "'weights': not a dataset"),
+        (lambda file: link("weights", file["instances"])(file), "'weights' is not a dataset"),
         (lambda file: link("instances", file["weights"])(file), "'instances' is not a group"),
     ],
 )

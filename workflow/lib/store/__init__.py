@@ -1,12 +1,16 @@
 """Zoos on disk: checksummed HDF5 shards of networks (FORMAT.md) and the catalogue over them."""
 
-from lib.store.catalogue import Catalogue, CatalogueError
-from lib.store.format import Shard, ShardError, write_shard
-from lib.store.reader import Header, iterate, read_header, read_instances, read_shard, verify
+from lib.store.catalogue import Catalogue
+from lib.store.format import CatalogueError, Shard, ShardError
+from lib.store.header import Header
+from lib.store.reader import iterate, read_header, read_instances, read_shard, verify
+from lib.store.where import ConditionError
+from lib.store.writer import write_shard
 
 __all__ = [
     "Catalogue",
     "CatalogueError",
+    "ConditionError",
     "Header",
     "Shard",
     "ShardError",

@@ -1,13 +1,14 @@
-"""Opening a shard's file: HDF5 says where the bytes lie, plain reads fetch them.
+"""Opening a file of the format: HDF5 says where the bytes lie, plain reads fetch them.
 
-Nothing is believed before it is checked: links, dtypes and storage of every dataset are compared
-with FORMAT.md and with the real size of the file before memory is set aside for it.
+Nothing is believed before it is checked: links, types and storage of every attribute and dataset
+are compared with FORMAT.md and with the real size of the file before memory is set aside for them.
+What they mean is `header`'s business.
 """
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,69 +21,52 @@ import numpy as np
 
 from lib.store.format import (
     NAME,
-    RESERVED,
     TYPE,
     VERSION,
     Block,
     ShardError,
     array_sha256,
-    content_sha256,
-    layout_problem,
     problem,
 )
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-FLOAT = (h5py.h5t.IEEE_F32LE, "<f4")
-BYTE = (h5py.h5t.STD_U8LE, "|u1")
-COLUMN = ((h5py.h5t.STD_I64LE, "<i8"), (h5py.h5t.IEEE_F64LE, "<f8"))
-ATTRIBUTES = {"type", "version", "architecture", "layout", "provenance", "sha256"}
-MEMBERS = {"weights", "weights_sha256", "instances", "batch_norm"}
+DTYPES = (
+    (h5py.h5t.IEEE_F32LE, "<f4"),
+    (h5py.h5t.IEEE_F64LE, "<f8"),
+    (h5py.h5t.STD_I64LE, "<i8"),
+    (h5py.h5t.STD_U8LE, "|u1"),
+)
+UNREADABLE = (
+    OSError,
+    RuntimeError,
+    KeyError,
+    ValueError,
+    TypeError,
+    OverflowError,
+    RecursionError,
+)
 
 
 @dataclass(frozen=True)
-class Header:
-    """All of a shard but its arrays.
+class Contents:
+    """Text attributes (`layout`, `instances/order`) and datasets of a file, by path.
 
-    `sha256` covers the whole content; `blocks` holds the datasets by name, in their order.
+    `newer` says that the file's minor version is one that this program does not know.
     """
 
     path: Path
-    architecture: str
-    layout: list[dict[str, Any]]
-    provenance: dict[str, Any]
-    sha256: str
+    texts: dict[str, str]
     blocks: dict[str, Block]
-
-    @property
-    def n(self) -> int:
-        """Number of networks."""
-        return self.blocks["weights"].shape[0]
-
-    @property
-    def parameters(self) -> int:
-        """P, the number of parameters of each network."""
-        return self.blocks["weights"].shape[1]
-
-    @property
-    def columns(self) -> list[str]:
-        """Names of the instance columns, in order."""
-        return self._members("instances/")
-
-    @property
-    def batch_norm(self) -> list[str]:
-        """Names of the raw batch-norm tensors, in order."""
-        return self._members("batch_norm/")
-
-    def _members(self, group: str) -> list[str]:
-        return [name[len(group) :] for name in self.blocks if name.startswith(group)]
+    groups: dict[str, list[str]]
+    newer: bool
 
 
 @contextmanager
-def opened(path: str | Path) -> Iterator[tuple[BinaryIO, Header]]:
-    """The file's bytes and its checked header.
+def opened(path: str | Path) -> Iterator[tuple[BinaryIO, Contents]]:
+    """The file's bytes, and what it holds.
 
     Raises:
-        ShardError: the file cannot be read, is no shard, or its header is damaged.
+        ShardError: the file cannot be read, is no shard, or its structure is damaged.
     """
     path = Path(path)
     if not path.exists():
@@ -90,7 +74,7 @@ def opened(path: str | Path) -> Iterator[tuple[BinaryIO, Header]]:
     if not path.is_file():
         raise problem(path, "not a file")
     try:
-        stream = path.open("rb")
+        stream = path.open("rb", buffering=0)
     except OSError as error:
         raise problem(path, f"cannot be read: {error.strerror}") from error
     with stream:
@@ -98,52 +82,33 @@ def opened(path: str | Path) -> Iterator[tuple[BinaryIO, Header]]:
         _check_superblock(path, stream.read(48), size)
         try:
             with h5py.File(path, "r", locking=False) as file:
-                header = _header(path, file, size)
+                contents = _contents(path, file, size)
         except ShardError:
             raise
-        except (
-            OSError,
-            RuntimeError,
-            KeyError,
-            ValueError,
-            TypeError,
-            OverflowError,
-            RecursionError,
-        ) as error:
+        except UNREADABLE as error:
             raise problem(path, f"damaged, its structure cannot be read: {error}") from error
-        yield stream, header
+        yield stream, contents
 
 
-def whole(stream: BinaryIO, header: Header, name: str, verify: bool = True) -> np.ndarray:
+def whole(stream: BinaryIO, path: Path, name: str, block: Block, verify: bool = True) -> np.ndarray:
     """A dataset [n, ...], compared with its digest unless told not to."""
-    block = header.blocks[name]
     values = np.empty(block.shape, block.dtype)
-    _fill(stream, header, name, block.offset, values)
+    fill(stream, path, name, block.offset, values)
     if verify and array_sha256(values) != block.sha256:
-        raise problem(header.path, "damaged: its bytes differ from its SHA-256", name)
+        raise problem(path, "damaged: its bytes differ from its SHA-256", name)
     return values
 
 
-def some(stream: BinaryIO, header: Header, name: str, rows: np.ndarray) -> np.ndarray:
-    """Rows [k] of a dataset, unchecked: [k, ...]; neighbouring rows are read in one go."""
-    block = header.blocks[name]
-    values = np.empty((len(rows), *block.shape[1:]), block.dtype)
-    starts = np.concatenate([[0], np.flatnonzero(np.diff(rows) != 1) + 1, [len(rows)]])
-    for first, last in zip(starts[:-1], starts[1:], strict=True):
-        if first < last:
-            place = block.offset + int(rows[first]) * block.row_bytes
-            _fill(stream, header, name, place, values[first:last])
-    return values
-
-
-def _fill(stream: BinaryIO, header: Header, name: str, place: int, values: np.ndarray) -> None:
-    target = memoryview(values.reshape(-1).view(np.uint8))
-    stream.seek(place)
-    done = 0
+def fill(stream: BinaryIO, path: Path, name: str, place: int, values: np.ndarray) -> None:
+    """Read the bytes at `place` into a C-contiguous array."""
+    target, done = memoryview(values.reshape(-1).view(np.uint8)), 0
     while done < len(target):
-        count = stream.readinto(target[done:])
+        try:
+            count = os.preadv(stream.fileno(), [target[done:]], place + done)
+        except OSError as error:
+            raise problem(path, f"cannot be read: {error.strerror}", name) from error
         if not count:
-            raise problem(header.path, "the file ends inside it", name)
+            raise problem(path, "the file ends inside it", name)
         done += count
 
 
@@ -166,129 +131,89 @@ def _check_superblock(path: Path, head: bytes, size: int) -> None:
         )
 
 
-def _header(path: Path, file: h5py.File, size: int) -> Header:
+def _contents(path: Path, file: h5py.File, size: int) -> Contents:
+    """Everything the file holds; one level of groups."""
     kind = _text(path, file, "type", size)
     if kind != TYPE:
         raise problem(path, f"of type {kind!r}, expected {TYPE!r}")
-    version = h5py.h5a.open(file.id, b"version") if "version" in file.attrs else None
-    if version is None:
-        raise problem(path, "the attribute 'version' is missing")
-    if version.shape != () or not version.get_type().equal(h5py.h5t.STD_I64LE):
-        raise problem(path, "the attribute 'version' must be one 64-bit integer")
-    if int(file.attrs["version"]) != VERSION:
-        raise problem(
-            path, f"of version {int(file.attrs['version'])}; this program reads version {VERSION}"
-        )
-    texts = {name: _text(path, file, name, size) for name in sorted(ATTRIBUTES - {"version"})}
-    if not NAME.fullmatch(texts["architecture"]):
-        raise problem(path, "the attribute 'architecture' is not a name")
-    if extra := sorted(set(file.attrs) - ATTRIBUTES) + sorted(set(file) - MEMBERS):
-        raise problem(path, f"holds {extra[0]!r}, which version {VERSION} does not know")
-    layout = _json(path, texts["layout"], "layout")
-    if what := layout_problem(layout):
-        raise problem(path, f"the attribute 'layout': {what}")
-    provenance = _json(path, texts["provenance"], "provenance")
-    if not isinstance(provenance, dict):
-        raise problem(path, "the attribute 'provenance' must be a JSON object")
-    blocks = _blocks(path, file, layout, size)
-    sha256 = content_sha256(texts["architecture"], texts["layout"], texts["provenance"], blocks)
-    if sha256 != texts["sha256"]:
-        raise problem(path, "damaged: the attribute 'sha256' does not fit the header")
-    return Header(path, texts["architecture"], layout, provenance, sha256, blocks)
+    newer = _newer(path, _text(path, file, "version", size))
+    texts = {name: _text(path, file, name, size) for name in file.attrs}
+    blocks, groups = {}, {}
+    for name in file:
+        item = _member(path, file, name)
+        if isinstance(item, h5py.Group):
+            groups[name] = list(item)
+            texts |= {f"{name}/{own}": _text(path, item, own, size) for own in item.attrs}
+            for own in groups[name]:
+                inner = f"{name}/{own}"
+                blocks[inner] = _block(path, _member(path, file, inner), inner, size)
+        else:
+            blocks[name] = _block(path, item, name, size)
+    if odd := [name for one in (texts, blocks) for name in one if not _path(name)]:
+        raise problem(path, f"{odd[0]!r} is not an allowed name")
+    return Contents(path, texts, blocks, groups, newer)
 
 
-def _blocks(
-    path: Path,
-    file: h5py.File,
-    layout: list[dict[str, Any]],
-    size: int,
-) -> dict[str, Block]:
-    """Place of every dataset, in order; shapes agree with each other and with the layout."""
-    parameters = sum(entry["size"] for entry in layout)
-    weights = _block(path, file, "weights", (FLOAT,), size)
-    n = weights.shape[0]
-    if weights.shape != (n, parameters):
-        raise problem(
-            path,
-            f"shape {weights.shape}, expected (n, {parameters}): the layout has "
-            f"{parameters} parameters",
-            "weights",
-        )
-    blocks = {
-        "weights": weights,
-        "weights_sha256": _block(path, file, "weights_sha256", (BYTE,), size),
-    }
-    for name in ("instances", "batch_norm"):
-        group = _member(path, file, name)
-        if not isinstance(group, h5py.Group):
-            raise problem(path, f"{name!r} is not a group")
-        order = _json(path, _text(path, group, "order", size), f"{name}/order")
-        if (
-            not isinstance(order, list)
-            or not all(isinstance(one, str) for one in order)
-            or sorted(order) != sorted(group)
-        ):
-            raise problem(path, f"the attribute 'order' of {name!r} does not list its datasets")
-        kinds = COLUMN if name == "instances" else (FLOAT,)
-        for one in order:
-            if not NAME.fullmatch(one) or (name == "instances" and one in RESERVED):
-                raise problem(path, f"{name} holds {one!r}, which is not an allowed name")
-            blocks[f"{name}/{one}"] = _block(path, file, f"{name}/{one}", kinds, size)
-    for name, block in blocks.items():
-        expected = {"weights_sha256": (n, 32)}.get(name, (n, *block.shape[1:]))
-        if block.shape != expected or (name.startswith("instances/") and len(block.shape) > 1):
-            raise problem(path, f"shape {block.shape}, but there are {n} networks", name)
-    end = 0
-    for name, block in sorted(blocks.items(), key=lambda item: item[1].offset):
-        if block.offset < end:
-            raise problem(path, "its bytes overlap another dataset's", name)
-        end = block.offset + block.nbytes
-    return blocks
+def _newer(path: Path, version: str) -> bool:
+    """Whether a file's minor version is above the known one; another major one is refused."""
+    match = re.fullmatch(r"([1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})", version)
+    if not match:
+        raise problem(path, f"the attribute 'version' is {version!r}, expected one such as '1.0'")
+    major, minor = map(int, match.groups())
+    if major != VERSION[0]:
+        raise problem(path, f"of version {version}; this program reads versions {VERSION[0]}.x")
+    return minor > VERSION[1]
 
 
-def _block(path: Path, file: h5py.File, name: str, kinds: tuple, size: int) -> Block:
-    dataset = _member(path, file, name)
+def _path(name: str) -> bool:
+    return all(NAME.fullmatch(part) for part in name.split("/"))
+
+
+def _block(path: Path, dataset: Any, name: str, size: int) -> Block:
     if not isinstance(dataset, h5py.Dataset):
         raise problem(path, "not a dataset", name)
-    stored, how = dataset.id.get_type(), dataset.id.get_create_plist()
-    if kinds is COLUMN and isinstance(stored, h5py.h5t.TypeStringID):
-        if (
-            stored.is_variable_str()
-            or stored.get_cset() != h5py.h5t.CSET_UTF8
-            or stored.get_strpad() != h5py.h5t.STR_NULLPAD
-        ):
-            raise problem(path, "texts must be of fixed length, UTF-8, padded with NUL", name)
-        dtype = f"|S{stored.get_size()}"
-    else:
-        dtype = next((dtype for kind, dtype in kinds if stored.equal(kind)), "")
-        if not dtype:
-            allowed = " or ".join(dtype for _, dtype in kinds)
-            raise problem(path, f"dtype {dataset.dtype}, expected {allowed}", name)
+    dtype, how = _dtype(path, dataset, name), dataset.id.get_create_plist()
     if how.get_layout() != h5py.h5d.CONTIGUOUS or how.get_nfilters() or how.get_external_count():
         raise problem(path, "must be stored contiguously, in this file, without filters", name)
     if dataset.id.get_space().get_simple_extent_type() != h5py.h5s.SIMPLE or not dataset.shape:
         raise problem(path, "not an array", name)
     shape, offset = tuple(map(int, dataset.shape)), dataset.id.get_offset()
     block = Block(dtype, shape, offset or 0, _text(path, dataset, "sha256", size, name))
+    if extra := sorted(set(dataset.attrs) - {"sha256"}):
+        raise problem(path, f"has an attribute {extra[0]!r}; only 'sha256' is allowed", name)
     if 0 in shape:
         raise problem(path, f"shape {shape}: empty", name)
-    stored_bytes = dataset.id.get_storage_size()
-    if offset is None or stored_bytes != block.nbytes or offset + block.nbytes > size:
+    stored = dataset.id.get_storage_size()
+    if offset is None or stored != block.nbytes or offset + block.nbytes > size:
         raise problem(
             path,
             f"claims {block.nbytes} bytes (shape {shape}), the file stores "
-            f"{min(stored_bytes, size) if offset is not None else 0}",
+            f"{min(stored, size) if offset is not None else 0}",
             name,
         )
     return block
+
+
+def _dtype(path: Path, dataset: h5py.Dataset, name: str) -> str:
+    stored = dataset.id.get_type()
+    if isinstance(stored, h5py.h5t.TypeStringID):
+        if (
+            stored.is_variable_str()
+            or stored.get_cset() != h5py.h5t.CSET_UTF8
+            or stored.get_strpad() != h5py.h5t.STR_NULLPAD
+        ):
+            raise problem(path, "texts must be of fixed length, UTF-8, padded with NUL", name)
+        return f"|S{stored.get_size()}"
+    for kind, dtype in DTYPES:
+        if stored.equal(kind):
+            return dtype
+    raise problem(path, f"dtype {dataset.dtype}, which the format does not know", name)
 
 
 def _member(path: Path, file: h5py.File, name: str) -> h5py.Group | h5py.Dataset:
     """A group or dataset held by a hard link; soft and external links are not followed."""
     parent, _, own = name.rpartition("/")
     group = file[parent] if parent else file
-    if not group.id.links.exists(own.encode()):
-        raise problem(path, "missing", name)
     if group.id.links.get_info(own.encode()).type != h5py.h5l.TYPE_HARD:
         raise problem(path, "a soft or external link; links are not followed", name)
     return group[own]
@@ -304,6 +229,7 @@ def _text(path: Path, item: Any, name: str, size: int, dataset: str | None = Non
     if (
         not isinstance(kind, h5py.h5t.TypeStringID)
         or kind.is_variable_str()
+        or kind.get_strpad() != h5py.h5t.STR_NULLPAD
         or attribute.shape != ()
         or kind.get_size() > size
     ):
@@ -311,10 +237,3 @@ def _text(path: Path, item: Any, name: str, size: int, dataset: str | None = Non
     value = np.empty((), f"S{kind.get_size()}")
     attribute.read(value)
     return value.item().decode()
-
-
-def _json(path: Path, text: str, name: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise problem(path, f"the attribute {name!r} is not JSON: {error}") from error

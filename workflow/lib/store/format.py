@@ -1,25 +1,22 @@
-"""What a shard is and how it is written; the prose specification is FORMAT.md."""
+"""What a shard is, in code; the prose specification is FORMAT.md."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pandas as pd
 
 from lib.errors import InputError
-from lib.repro import atomic
 
 TYPE = "netspace-shard"
-VERSION = 1
+VERSION = (1, 0)
 SPLITS = ("train", "validation", "test")
 STATUSES = ("ok", "diverged")
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,199}")
@@ -33,8 +30,10 @@ REQUIRED = {
     "status": "str",
 }
 STANDARD = REQUIRED | {
+    "checkpoint_epoch": "int",
     "epochs": "int",
     "selected_epoch": "int",
+    "diverged_epoch": "int",
     "batch_size": "int",
     "learning_rate": "float",
     "momentum": "float",
@@ -50,6 +49,10 @@ KINDS = {"i": "int", "f": "float", "S": "str"}
 
 class ShardError(InputError):
     """A shard is damaged, is no shard, or would not be one if it were written."""
+
+
+class CatalogueError(InputError):
+    """A catalogue is damaged, does not fit its shards, or was asked for what it does not hold."""
 
 
 def problem(path: str | Path, what: str, dataset: str | None = None) -> ShardError:
@@ -69,6 +72,8 @@ class Shard:
         instances: n rows; columns of int, float or str (FORMAT.md lists the known ones).
         batch_norm: Raw batch-norm tensors by name, each float32 [n, ...].
         provenance: JSON-able; where the networks come from.
+        arguments: JSON-able; what the architecture was built for, by the names of its builder's
+            arguments (`channels`, `size`, `classes` for images); empty if not known.
     """
 
     architecture: str
@@ -77,6 +82,7 @@ class Shard:
     instances: pd.DataFrame
     batch_norm: dict[str, np.ndarray] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
+    arguments: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,26 +110,23 @@ def array_sha256(array: np.ndarray) -> str:
     return hashlib.sha256(array.reshape(-1).view(np.uint8)).hexdigest()
 
 
-def content_sha256(
-    architecture: str, layout: str, provenance: str, blocks: Mapping[str, Block]
-) -> str:
-    """SHA-256 of all that a shard says (`layout`, `provenance` as JSON text; FORMAT.md, 6)."""
+def content_sha256(version: str, texts: Mapping[str, str], blocks: Mapping[str, Block]) -> str:
+    """SHA-256 (hex) of all that a shard says: its text attributes and datasets (FORMAT.md, 6)."""
     lines = [
-        f"{TYPE} {VERSION}",
-        f"architecture {architecture}",
-        f"layout {hashlib.sha256(layout.encode()).hexdigest()}",
-        f"provenance {hashlib.sha256(provenance.encode()).hexdigest()}",
+        f"attribute {name} {hashlib.sha256(text.encode()).hexdigest()}"
+        for name, text in texts.items()
+        if name not in ("type", "version", "sha256")
     ]
     lines += [
-        f"{name} {block.dtype} {'x'.join(map(str, block.shape))} {block.sha256}"
+        f"dataset {name} {block.dtype} {'x'.join(map(str, block.shape))} {block.sha256}"
         for name, block in blocks.items()
     ]
-    return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
+    return hashlib.sha256("\n".join([f"{TYPE} {version}", *sorted(lines), ""]).encode()).hexdigest()
 
 
 def row_digests(weights: np.ndarray) -> np.ndarray:
     """SHA-256 of each row: uint8 [n, 32] from a C-contiguous [n, P]."""
-    digests = b"".join(hashlib.sha256(row).digest() for row in weights)
+    digests = b"".join([hashlib.sha256(row).digest() for row in weights])
     return np.frombuffer(digests, np.uint8).reshape(-1, 32)
 
 
@@ -161,10 +164,14 @@ def table_problems(table: Mapping[str, np.ndarray], architecture: str) -> list[t
             found.append((name, f"holds {KINDS[table[name].dtype.kind]}, expected {kind}"))
     if found:
         return found
-    for name in ("network", "instance"):
-        values, counts = np.unique(table[name], return_counts=True)
+    checkpoint = table.get("checkpoint_epoch", np.full_like(table["instance"], -1))
+    results = table["instance"][checkpoint < 0]
+    for name, column in (("network", table["network"]), ("instance", results)):
+        values, counts = np.unique(column, return_counts=True)
         if (counts > 1).any():
-            found.append((name, f"{_shown(values[counts > 1][0])} occurs more than once"))
+            found.append((name, f"{shown(values[counts > 1][0])} occurs more than once"))
+    if (checkpoint < -1).any():
+        found.append(("checkpoint_epoch", "a number below -1"))
     if (table["network"] == b"").any():
         found.append(("network", "a network without a name"))
     if (table["instance"] < 0).any():
@@ -176,149 +183,19 @@ def table_problems(table: Mapping[str, np.ndarray], architecture: str) -> list[t
     ):
         wrong = table[name][~np.isin(table[name], [value.encode() for value in allowed])]
         if len(wrong):
-            found.append((name, f"{_shown(wrong[0])}, expected {' or '.join(allowed)}"))
+            found.append((name, f"{shown(wrong[0])}, expected {' or '.join(allowed)}"))
     return found
 
 
 def not_finite(values: np.ndarray, status: np.ndarray) -> np.ndarray:
     """Rows [k] of `values` [n, ...] that hold NaN or infinity though their status is ok."""
-    finite = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
-    return np.flatnonzero(~finite & (status == b"ok"))
+    flat = values.reshape(len(values), math.prod(values.shape[1:]))
+    with np.errstate(over="ignore", invalid="ignore"):
+        # One pass, no copy: a sum that is finite has finite terms only. The others are looked at.
+        suspects = np.flatnonzero(~np.isfinite(flat.sum(1)) & (status == b"ok"))
+    return suspects[~np.isfinite(flat[suspects]).all(1)]
 
 
-def write_shard(path: str | Path, shard: Shard) -> None:
-    """Write a shard, whole or not at all; the same shard gives the same bytes.
-
-    Raises:
-        ShardError: the shard is not one by FORMAT.md; nothing is written.
-    """
-    layout, provenance, arrays, orders = _checked(path, shard)
-    blocks = {
-        name: Block(array.dtype.str, array.shape, 0, array_sha256(array))
-        for name, array in arrays.items()
-    }
-    whole = content_sha256(shard.architecture, layout, provenance, blocks)
-    with (
-        atomic(path) as temporary,
-        h5py.File(temporary, "w", libver=("v108", "v108"), locking=False) as file,
-    ):
-        file.attrs.create("version", np.int64(VERSION), dtype="<i8")
-        texts = {
-            "type": TYPE,
-            "architecture": shard.architecture,
-            "layout": layout,
-            "provenance": provenance,
-            "sha256": whole,
-        }
-        for name, text in texts.items():
-            file.attrs.create(name, np.bytes_(text.encode()))
-        for name, order in orders.items():
-            file.create_group(name).attrs.create("order", np.bytes_(_json(order).encode()))
-        for name, array in arrays.items():
-            if array.dtype.kind == "S":
-                array = array.astype(h5py.string_dtype("utf-8", array.dtype.itemsize))
-            dataset = file.create_dataset(name, data=array)
-            dataset.attrs.create("sha256", np.bytes_(blocks[name].sha256.encode()))
-
-
-def _checked(
-    path: str | Path,
-    shard: Shard,
-) -> tuple[str, str, dict[str, np.ndarray], dict[str, list[str]]]:
-    """Layout and provenance as JSON, the arrays of all datasets, and the order in each group."""
-    if not isinstance(shard.architecture, str) or not NAME.fullmatch(shard.architecture):
-        raise problem(path, f"architecture {shard.architecture!r} is not a name")
-    if what := layout_problem(shard.layout):
-        raise problem(path, what)
-    try:
-        layout, provenance = _json(shard.layout), _json(shard.provenance)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise problem(path, f"the provenance cannot be written as JSON: {error}") from error
-    if not isinstance(shard.provenance, dict):
-        raise problem(path, "the provenance must be a dict")
-    n, size = len(shard.instances), sum(entry["size"] for entry in shard.layout)
-    if n == 0:
-        raise problem(path, "no instances; a shard holds at least one network")
-    if not shard.instances.columns.is_unique:
-        raise problem(path, "two instance columns have one name")
-    table = {name: _encoded(path, name, shard.instances[name]) for name in shard.instances.columns}
-    if wrong := table_problems(table, shard.architecture):
-        raise problem(path, wrong[0][1], f"instances/{wrong[0][0]}")
-    weights = _floats(path, "weights", shard.weights, table, (n, size))
-    arrays = {"weights": weights, "weights_sha256": row_digests(weights)}
-    arrays |= {f"instances/{name}": column for name, column in table.items()}
-    for name, tensor in shard.batch_norm.items():
-        if not isinstance(name, str) or not NAME.fullmatch(name):
-            raise problem(path, f"batch-norm tensor {name!r} is not a name")
-        arrays[f"batch_norm/{name}"] = _floats(path, f"batch_norm/{name}", tensor, table)
-    return (
-        layout,
-        provenance,
-        arrays,
-        {"instances": list(table), "batch_norm": list(shard.batch_norm)},
-    )
-
-
-def _floats(
-    path: str | Path,
-    name: str,
-    values: np.ndarray,
-    table: Mapping[str, np.ndarray],
-    shape: Sequence[int] | None = None,
-) -> np.ndarray:
-    values = np.asarray(values)
-    n = len(table["network"])
-    if values.dtype != np.float32:
-        raise problem(path, f"dtype {values.dtype}, expected float32", name)
-    if shape and values.shape != shape:
-        raise problem(
-            path,
-            f"shape {values.shape}, expected {shape} ({n} instances, "
-            f"{shape[1]} parameters in the layout)",
-            name,
-        )
-    if values.ndim == 0 or len(values) != n or 0 in values.shape:
-        raise problem(
-            path, f"shape {values.shape}, expected one row for each of {n} instances", name
-        )
-    rows = not_finite(values, table["status"])
-    if len(rows):
-        raise problem(
-            path,
-            f"NaN or infinity in {_shown(table['network'][rows[0]])}, whose status is ok",
-            name,
-        )
-    return np.ascontiguousarray(values, "<f4")
-
-
-def _encoded(path: str | Path, name: str, column: pd.Series) -> np.ndarray:
-    """An instance column as it is stored: int64, float64 or fixed-length UTF-8 [n]."""
-    if not isinstance(name, str) or not NAME.fullmatch(name) or name in RESERVED:
-        raise problem(path, f"instance column {name!r}: not an allowed name")
-    where = f"instances/{name}"
-    try:
-        if pd.api.types.is_integer_dtype(column.dtype):
-            return np.array([int(value) for value in column], "<i8")
-        if pd.api.types.is_float_dtype(column.dtype):
-            return column.to_numpy("<f8", na_value=np.nan)
-        values = list(column)
-        if not all(isinstance(value, str) for value in values):
-            raise problem(
-                path,
-                f"holds {column.dtype}; int, float and str without missing values are allowed",
-                where,
-            )
-        texts = [value.encode() for value in values]
-    except (UnicodeEncodeError, OverflowError, TypeError) as error:
-        raise problem(path, f"a value cannot be stored: {error}", where) from error
-    if any(b"\0" in text for text in texts):
-        raise problem(path, "a text with a NUL character cannot be stored", where)
-    return np.array(texts, f"S{max(1, *map(len, texts))}")
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A stored value as an error message shows it."""
     return repr(value.decode(errors="replace") if isinstance(value, bytes) else int(value))

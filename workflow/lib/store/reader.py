@@ -10,8 +10,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import pandas as pd
 
-from lib.store.container import Header, opened, some, whole
 from lib.store.format import Shard, ShardError, not_finite, problem, row_digests, table_problems
+from lib.store.header import Header, opened, some, whole
 
 STEP = 1 << 24
 
@@ -185,6 +185,7 @@ def _piece(
         frame.iloc[picked].reset_index(drop=True),
         batch_norm,
         header.provenance,
+        header.arguments,
     )
 
 

@@ -1,0 +1,168 @@
+"""The weights of many shards by row: only what is asked for is read, in the order of the disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lib.repro import seed_for
+from lib.store.format import CatalogueError, not_finite, problem, row_digests
+from lib.store.header import opened, scatter, whole
+
+
+class ShardRows:
+    """One shard, open for reading rows of weights in any order.
+
+    Held for each network are its name, whether it is ok, and its digest; the weights stay on disk.
+
+    Raises:
+        ShardError: the header or one of these datasets is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        with opened(path) as (stream, self.header):
+            self._identity = _identity(os.fstat(stream.fileno()))
+            self._networks = whole(stream, self.header, "instances/network")
+            self._status = whole(stream, self.header, "instances/status")
+            self._digests = whole(stream, self.header, "weights_sha256")
+
+    @property
+    def stale(self) -> bool:
+        """Whether the file is not the one that was opened."""
+        try:
+            return _identity(os.stat(self.header.path)) != self._identity
+        except OSError:
+            return True
+
+    def networks(self, rows: np.ndarray) -> np.ndarray:
+        """Names (UTF-8 bytes) [k] of the networks at rows [k]; empty where there is no such row."""
+        inside = (rows >= 0) & (rows < self.header.n)
+        return np.where(inside, self._networks[np.where(inside, rows, 0)], b"")
+
+    def read(
+        self, rows: np.ndarray, weights: np.ndarray, places: np.ndarray, verify: bool = True
+    ) -> None:
+        """Read rows [k] to the `places` [k] of `weights` [m, P], compared with their digests.
+
+        Raises:
+            ShardError: naming the first network that is damaged, or not finite though it is ok.
+        """
+        path = self.header.path
+        try:
+            with path.open("rb", buffering=0) as stream:
+                block = self.header.blocks["weights"]
+                scatter(stream, path, "weights", block, rows, weights, places)
+        except OSError as error:
+            raise problem(path, f"cannot be read: {error.strerror}", "weights") from error
+        if not verify:
+            return
+        piece = weights[places]
+        differ = (row_digests(piece) != self._digests[rows]).any(1)
+        self._refuse(rows[differ], "damaged: row {row} ({name}) differs from its SHA-256")
+        bad = not_finite(piece, self._status[rows])
+        self._refuse(rows[bad], "NaN or infinity in row {row} ({name}), whose status is ok")
+
+    def _refuse(self, rows: np.ndarray, what: str) -> None:
+        if len(rows):
+            name = self._networks[rows[0]].decode(errors="replace")
+            raise problem(self.header.path, what.format(row=rows[0], name=name), "weights")
+
+
+class Places:
+    """Where the networks of a table lie, for reading the weights of any of them.
+
+    Args:
+        root: folder that the paths in the column `shard` are relative to.
+        frame: catalogue rows of one architecture.
+        shards: shards that are open already, by path; those opened here are added.
+
+    Attributes:
+        layout: the parameter layout of all of them.
+
+    Raises:
+        CatalogueError: no networks, or networks of several architectures.
+    """
+
+    def __init__(self, root: Path, frame: pd.DataFrame, shards: dict[Path, ShardRows]) -> None:
+        names = frame["architecture"].unique()
+        if len(names) != 1:
+            raise CatalogueError(
+                "weights are read for one architecture at a time, got "
+                f"{', '.join(names) or 'no networks'}"
+            )
+        self._codes, files = pd.factorize(frame["shard"])
+        self._paths = [root / file for file in files]
+        self._rows = frame["row"].to_numpy(np.int64)
+        self._networks = np.array([name.encode() for name in frame["network"]], "S")
+        self._shards = shards
+        self.layout = self._shard(0).header.layout
+
+    @property
+    def parameters(self) -> int:
+        """P, the number of parameters of each network."""
+        return self._shard(0).header.parameters
+
+    def read(self, places: np.ndarray, verify: bool = True) -> np.ndarray:
+        """Weights of the networks at `places` [k] of the table, in that order: float32 [k, P].
+
+        Each shard is read once, from its beginning to its end.
+
+        Raises:
+            ShardError: a shard is damaged.
+            CatalogueError: the table does not fit a shard.
+        """
+        weights = np.empty((len(places), self.parameters), np.float32)
+        codes, rows = self._codes[places], self._rows[places]
+        order = np.lexsort((rows, codes))
+        for group in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
+            shard = self._shard(codes[group[0]])
+            self._check(shard, rows[group], self._networks[places[group]])
+            shard.read(rows[group], weights, group, verify)
+        return weights
+
+    def batches(
+        self, batch: int, seed: int | None, window: int, verify: bool
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """All networks once: places [k] in the table and weights [k, P], k at most `batch`.
+
+        Args:
+            batch: networks in a batch; the last one may be smaller.
+            seed: in the order of a random permutation that depends on it alone, or of the table.
+            window: bytes of weights that are read together (at least one batch).
+            verify: compare each row with its digest.
+        """
+        order = np.arange(len(self._rows))
+        if seed is not None:
+            order = np.random.default_rng(seed_for("store", "stream", seed)).permutation(order)
+        step = batch * max(1, window // (4 * self.parameters * batch))
+        for places in np.split(order, range(step, len(order), step)):
+            weights = self.read(places, verify)
+            for at in range(0, len(places), batch):
+                yield places[at : at + batch], weights[at : at + batch]
+
+    def _shard(self, code: int) -> ShardRows:
+        path = self._paths[code]
+        if path not in self._shards or self._shards[path].stale:
+            self._shards[path] = ShardRows(path)
+        return self._shards[path]
+
+    def _check(self, shard: ShardRows, rows: np.ndarray, networks: np.ndarray) -> None:
+        path = shard.header.path
+        if shard.header.layout != self.layout:
+            raise CatalogueError(
+                f"{path}: its layout differs from that of other shards of the same architecture"
+            )
+        there = shard.networks(rows)
+        for wrong in np.flatnonzero(there != networks)[:1]:
+            raise CatalogueError(
+                f"{path}: row {rows[wrong]} is {there[wrong].decode(errors='replace')!r}, the "
+                f"catalogue says {networks[wrong].decode()!r}: build the catalogue anew"
+            )
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
