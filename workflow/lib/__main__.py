@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -108,8 +109,104 @@ def _decode(options: argparse.Namespace) -> int:
     return 0
 
 
+def _add_export(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "export", help="write networks of a zoo as safetensors, with a JSON card each"
+    )
+    parser.add_argument(
+        "zoo", type=Path, metavar="ZOO", help="catalogue, shard or folder of shards"
+    )
+    parser.add_argument("--architecture", nargs="+", metavar="NAME", help="only of these")
+    parser.add_argument("--split", nargs="+", metavar="SPLIT", help="only of these")
+    parser.add_argument(
+        "--status", nargs="+", default=["ok"], metavar="STATUS", help="only of these (default: ok)"
+    )
+    parser.add_argument(
+        "--where",
+        metavar="CONDITION",
+        help="only networks that meet it, such as 'validation_accuracy >= 0.9'",
+    )
+    parser.add_argument("--ids", nargs="+", metavar="ID", help="only these networks")
+    parser.add_argument(
+        "--checkpoints", action="store_true", help="intermediate checkpoints too, not only results"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FOLDER", help="folder to write networks to"
+    )
+    parser.set_defaults(run=_export)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from lib.exchange.export import export
+
+    _show_progress()
+    names = ("architecture", "split", "status", "where", "ids", "checkpoints")
+    chosen = {name: getattr(options, name) for name in names}
+    written = export(options.zoo, options.out, **chosen)
+    print(f"{options.out}: {len(written)} networks")
+    return 0
+
+
+def _add_import(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "import", help="make shards and a catalogue of a published zoo or a folder of networks"
+    )
+    parser.add_argument(
+        "format", choices=("small-cnn-zoo", "model-zoo-dataset", "folder"), metavar="FORMAT",
+        help="small-cnn-zoo, model-zoo-dataset or folder",
+    )  # fmt: skip
+    parser.add_argument("source", type=Path, metavar="SOURCE", help="the unpacked folder")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FOLDER", help="new folder for the zoo"
+    )
+    parser.add_argument(
+        "--checkpoints",
+        metavar="WHICH",
+        help="published zoos: final (default), all, or numbers such as 20,86",
+    )
+    parser.add_argument(
+        "--architecture", metavar="NAME", help="folder: architecture of networks without a card"
+    )
+    parser.add_argument(
+        "--table", type=Path, metavar="CSV", help="folder: what is known of its networks"
+    )
+    parser.add_argument(
+        "--size", type=int, metavar="PIXELS", help="image size, where the source leaves it open"
+    )
+    parser.add_argument(
+        "--shares", type=float, nargs=2, default=(0.15, 0.15), metavar=("VALIDATION", "TEST"),
+        help="shares of validation and test networks (default: 0.15 0.15)",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, help="decides which those are (default: 0)")
+    parser.set_defaults(run=_import)
+
+
+def _import(options: argparse.Namespace) -> int:
+    from lib.exchange import formats
+    from lib.exchange.importing import describe, write_zoo
+
+    given = {
+        name: value
+        for name in ("checkpoints", "architecture", "table", "size")
+        if (value := getattr(options, name)) is not None
+    }
+    _show_progress()
+    source = formats.read(options.format, options.source, given)
+    zoo = write_zoo(source, options.out, tuple(options.shares), options.seed)
+    for line in describe(zoo.frame):
+        print(line)
+    for what, count in source.skipped.items():
+        print(f"{count} {what}", file=sys.stderr)
+    return 0
+
+
+def _show_progress() -> None:
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.getLogger("lib").setLevel(logging.INFO)
+
+
 # Each adds one subcommand whose `run` imports what it needs, so that none waits for another's.
-COMMANDS = (_add_config, _add_encode, _add_decode)
+COMMANDS = (_add_config, _add_encode, _add_decode, _add_export, _add_import)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Zoos in and out: load a network, export networks as safetensors, import published zoos."""

@@ -1,0 +1,150 @@
+"""Networks as files: safetensors with a JSON card beside each, and PyTorch files without code."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lib.exchange.network import ExchangeError
+from lib.repro import atomic, digest_arrays
+
+NETWORK, VERSION = "netspace-network", 1
+PYTORCH = (".pt", ".pth", ".ckpt", "")
+INSIDE = ("state_dict", "model", "model_state_dict")
+
+
+def checked_name(name: str, where: str = "") -> str:
+    """A name that can be that of a file in a given folder, and nowhere else.
+
+    Raises:
+        ExchangeError: it cannot; the message begins with `where`.
+    """
+    if not re.fullmatch(r"\w[\w .+-]{0,150}", name):
+        raise ExchangeError(
+            f"{where}{name!r} cannot name a network: letters, digits, spaces and _ . + - can, "
+            "beginning with a letter or digit"
+        )
+    return name
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of named tensors: of their names, types, shapes and bytes."""
+    return digest_arrays({name: np.ascontiguousarray(t.numpy()) for name, t in tensors.items()})
+
+
+def card_path(path: str | Path) -> Path:
+    """Where the card of a file lies."""
+    return Path(f"{path}.json")
+
+
+def write_tensors(
+    path: Path, tensors: dict[str, Tensor], card: dict[str, Any], metadata: dict | None = None
+) -> None:
+    """Write a safetensors file and its card, each whole or not at all.
+
+    Raises:
+        ExchangeError: it cannot be written there.
+    """
+    with writing(path):
+        with atomic(path) as temporary:
+            save_file(tensors, temporary, metadata)
+        with atomic(card_path(path)) as temporary:
+            temporary.write_text(json.dumps(card, indent=2, allow_nan=False) + "\n")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a failed write into an error that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise ExchangeError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors by name, in order of name, and metadata of a safetensors file.
+
+    Raises:
+        ExchangeError: there is no such file, or it is another kind of file.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
+            return tensors, file.metadata() or {}
+    except FileNotFoundError:
+        raise ExchangeError(f"{path}: no such file") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ExchangeError(f"{path}: not a safetensors file: {error}") from None
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The state dict in a safetensors or PyTorch file; no code in it is run.
+
+    A PyTorch file may hold the state itself or, among other things, under `state_dict`, `model` or
+    `model_state_dict`; a `module.` before all names is taken off.
+
+    Raises:
+        ExchangeError: there is no such file, it holds objects that would have to be unpickled, or
+            no state dict.
+    """
+    if path.suffix == ".safetensors":
+        return read_tensors(path)[0]
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of pickles that are refused anyway
+            found = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise ExchangeError(f"{path}: no such file") from None
+    except pickle.UnpicklingError as error:
+        raise ExchangeError(
+            f"{path}: refused: not a PyTorch file of tensors alone, what else it holds could run "
+            f"code ({_first_line(error)})"
+        ) from None
+    except (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile) as error:
+        raise ExchangeError(f"{path}: not a PyTorch file: {_first_line(error)}") from None
+    for key in INSIDE:
+        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
+            found = found[key]
+    if (
+        not isinstance(found, Mapping)
+        or not found
+        or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in found.items())
+    ):
+        raise ExchangeError(f"{path}: holds no state dict (tensors by name)")
+    if all(name.startswith("module.") for name in found):
+        found = {name.removeprefix("module."): value for name, value in found.items()}
+    return {name: value.detach() for name, value in found.items()}
+
+
+def read_card(path: Path) -> dict[str, Any] | None:
+    """The card beside a network's file; None if there is none.
+
+    Raises:
+        ExchangeError: it is damaged, or none of a network of a version known here.
+    """
+    try:
+        card = json.loads(card_path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ExchangeError(f"{card_path(path)}: not JSON: {error}") from None
+    kind = (card.get("type"), card.get("version")) if isinstance(card, dict) else None
+    if kind != (NETWORK, VERSION):
+        raise ExchangeError(f"{card_path(path)}: not the card of a network of version {VERSION}")
+    return card
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
