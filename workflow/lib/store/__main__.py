@@ -26,7 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _verify(path: Path) -> int:
-    problems = verify(path)
+    from lib.store import registered
+
+    problems = verify(path, registered.problems)
     if problems:
         rest = [line.removeprefix(f"{path}: ") for line in problems]
         print(f"{path}: " + "; ".join(" ".join(line.split()) for line in rest))

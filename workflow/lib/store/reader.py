@@ -87,10 +87,14 @@ def iterate(paths: Iterable[str | Path], batch: int, verify: bool = True) -> Ite
                 yield _piece(header, frame, table, picked, weights, parts, verify)
 
 
-def verify(path: str | Path) -> list[str]:
+def verify(path: str | Path, further: Callable[[Header], list[str]] | None = None) -> list[str]:
     """All problems found in a file, each naming file and dataset; empty if it is a sound shard.
 
     Weights are streamed, so memory does not grow with them.
+
+    Args:
+        path: The file.
+        further: What else to check in a sound header, as `lib.store.registered.problems` does.
     """
     found: list[str] = []
 
@@ -102,23 +106,19 @@ def verify(path: str | Path) -> list[str]:
 
     try:
         with opened(path) as (stream, header):
+            found += further(header) if further else []
             columns = [note(whole, stream, header, f"instances/{name}") for name in header.columns]
             sound = all(column is not None for column in columns)
             table = note(_table, stream, header) if sound else None
             if table is not None:
                 note(_frame, header, table)
             digests = note(whole, stream, header, "weights_sha256")
-            for name in header.batch_norm:
-                tensor = note(whole, stream, header, f"batch_norm/{name}")
-                if table is not None and tensor is not None:
-                    note(
-                        _check_finite,
-                        header,
-                        f"batch_norm/{name}",
-                        tensor,
-                        table,
-                        np.arange(header.n),
-                    )
+            for name in header.blocks:
+                if name in ("weights", "weights_sha256") or name.startswith("instances/"):
+                    continue
+                tensor = note(whole, stream, header, name)
+                if name.startswith("batch_norm/") and not (table is None or tensor is None):
+                    note(_check_finite, header, name, tensor, table, np.arange(header.n))
             note(_check_weights, stream, header, table, digests)
     except ShardError as error:
         found.append(str(error))

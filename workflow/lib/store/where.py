@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -59,13 +60,13 @@ def mask(frame: pd.DataFrame, condition: str) -> np.ndarray:
 def _truth(node: ast.expr, frame: pd.DataFrame, text: str) -> np.ndarray:
     if isinstance(node, ast.BoolOp):
         join = np.logical_and if isinstance(node.op, ast.And) else np.logical_or
-        return join.reduce([_truth(value, frame, text) for value in node.values])
+        return reduce(join, [_truth(value, frame, text) for value in node.values])
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
         return ~_truth(node.operand, frame, text)
     if isinstance(node, ast.Compare):
         sides = [node.left, *node.comparators]
         pairs = zip(sides, node.ops, sides[1:], strict=False)
-        return np.logical_and.reduce([_compared(*pair, frame, text) for pair in pairs])
+        return reduce(np.logical_and, [_compared(*pair, frame, text) for pair in pairs])
     raise _wrong(node, text)
 
 
@@ -75,7 +76,7 @@ def _compared(left: ast.expr, op: ast.cmpop, right: ast.expr, frame: pd.DataFram
             raise _wrong(right, text)
         one, several = _value(left, frame, text), [_value(r, frame, text) for r in right.elts]
         equal = [_apply(operator.eq, one, value, left, text) for value in several]
-        found = np.logical_or.reduce([np.zeros(len(frame), bool), *equal])
+        found = reduce(np.logical_or, equal, np.zeros(len(frame), bool))
         return ~found if isinstance(op, ast.NotIn) else found
     if type(op) not in COMPARE:
         raise _wrong(left, text)
