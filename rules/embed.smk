@@ -23,6 +23,7 @@ rule teacher:
         teacher=block(STUDY.teacher),
         architectures=ARCHITECTURES,
         seed=STUDY.seed,
+        engine=ENGINE,
         run={"device": STUDY.device, "threads": STUDY.threads},
         code=code_hash("lib.teacher", *map(nets.module_of, ARCHITECTURES)),
     message:

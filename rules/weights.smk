@@ -17,7 +17,7 @@ rule extract_shard:
         "../envs/torch.yaml"
     params:
         instances=lambda wildcards: block(STUDY.zoo.of(wildcards.architecture), exclude={"train"}),
-        training=block(STUDY.zoo.training) | {"width": STUDY.zoo.width},
+        training=block(STUDY.zoo.training),
         code=lambda wildcards: code_hash("lib.zoo", nets.module_of(wildcards.architecture)),
     message:
         "Weights: extracting {wildcards.architecture}, shard {wildcards.shard}"

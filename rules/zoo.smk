@@ -5,6 +5,11 @@ networks as they were trained.
 """
 
 from lib import nets
+from lib.config import parse_memory
+
+# What computes a training step; keys that the chosen kernels do not use re-run nothing.
+ENGINE_KEYS = {"compiled": {"kernels"}, "vmap": {"kernels", "width", "precision"}}
+ENGINE = block(STUDY.zoo, include=ENGINE_KEYS[STUDY.zoo.kernels])
 
 
 rule train_shard:
@@ -21,13 +26,19 @@ rule train_shard:
     conda:
         "../envs/torch.yaml"
     threads: STUDY.threads
+    resources:
+        # The job plans by it how many networks train at once, and fails before it starts
+        # where they do not fit.
+        mem_mb=parse_memory(STUDY.zoo.max_memory) // 10**6,
     params:
         training=block(STUDY.zoo.training),
-        width=STUDY.zoo.width,
+        engine=ENGINE,
         instances=lambda wildcards: instances(wildcards.architecture)[wildcards.shard],
         seed=STUDY.seed,
         run={"device": STUDY.device, "threads": STUDY.threads},
-        code=lambda wildcards: code_hash("lib.zoo", nets.module_of(wildcards.architecture)),
+        code=lambda wildcards: code_hash(
+            "lib.training.shard", nets.module_of(wildcards.architecture)
+        ),
     message:
         "Zoo: training {wildcards.architecture}, shard {wildcards.shard}"
     script:

@@ -15,7 +15,8 @@ from lib.embed import Embedder, trainer
 from lib.embed.product import make_arm
 from lib.population import Population
 from lib.store import Catalogue
-from lib.training import TrainedStack
+from lib.training import Engine, TrainedStack
+from lib.training.shard import train_shard
 
 NAMES = ("LeNetLike", "VanillaCNN", "ResNet8")
 CLASSES = tuple("abcd")
@@ -90,7 +91,7 @@ def make(folder: Path) -> Toy:
     train, validation, test = images(96, 1), images(64, 2), images(64, 3)
     training, raw, paths = Training(epochs=14, batch_size=16, learning_rate=0.08), {}, []
     for name in NAMES:
-        raw[name] = zoo.train_shard(name, range(7), training, 7, 0, train, validation)
+        raw[name] = train_shard(name, range(7), training, 0, train, validation, Engine(width=7))
         paths.append(folder / f"{name}.h5")
         store.write_shard(paths[-1], zoo.extract(name, raw[name], INSTANCES, train, {}))
     Catalogue.build(paths, NAMES).save(folder / "catalogue.csv")

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from lib import config_docs
 from lib.__main__ import main
-from lib.config import Block, ConfigError, Instances, Study
+from lib.config import Block, ConfigError, Drawn, Instances, Study, parse_memory
 from lib.study import load_study, parse_study
 from lib.zoo import split_of
 
@@ -76,7 +76,7 @@ def test_every_block_and_every_key_is_described():
 
 def test_every_default_is_valid():
     for model in {Study, *Block.__subclasses__()}:
-        if model.__module__ == Study.__module__:
+        if model.__module__ == Study.__module__ and model is not Drawn:
             assert model.model_validate(model().model_dump(mode="json")) == model()
 
 
@@ -250,7 +250,7 @@ def test_test_networks_stay_when_a_zoo_grows():
         ("zoo.training.epochs", None, ["must be a valid integer", "got None"]),
         ("zoo.training.epochs", True, ["true and false are not allowed", "got True"]),
         ("zoo.training.weight_decay", "small", ["must be a valid number", "got 'small'"]),
-        ("zoo.training.schedule", "linear", ["must be 'cosine' or 'step'", "got 'linear'"]),
+        ("zoo.training.schedule", "linear", ["must be 'constant', 'step' or 'cosine'"]),
         ("zoo.training.augmentation.flip", "perhaps", ["must be a valid boolean", "got 'perhaps'"]),
         ("zoo.training", [1], ["must be a block of `key: value` lines", "got [1]"]),
         ("zoo", None, ["must be a block of `key: value` lines", "got None"]),
@@ -287,6 +287,35 @@ def test_an_impossible_value_is_named_with_its_field_and_what_is_allowed(path, v
         ("images.std", [0], "images.std.0: must be greater than 0, got 0"),
         ("architectures", ["ResNet8", 8], "architectures.1: must be text, got 8"),
         ("zoo.training.milestones", [3, 1], "zoo.training: milestones must rise, got [3, 1]"),
+        ("zoo.training.milestones", [-1], "zoo.training.milestones.0: must be greater than or eq"),
+        (
+            "zoo.training.milestones",
+            [24],
+            "zoo.training: milestones holds 24, must be at most 23 with 25 epochs",
+        ),
+        (
+            "zoo.training",
+            {"epochs": {"choices": [3, 9]}, "snapshots": [0, 10]},
+            "zoo.training: snapshots holds 10, must be at most 9 with 9 epochs",
+        ),
+        (
+            "zoo.training",
+            {"epochs": {"uniform": [3, 9]}, "select_from": 3},
+            "zoo.training: select_from is 3, must be less than the fewest epochs (3)",
+        ),
+        (
+            "device",
+            "cuda",
+            "study: zoo.kernels compiled run on the CPU alone; device cuda needs zo",
+        ),
+        ("zoo", {"kernels": "vmap", "precision": "tf32"}, "study: zoo.precision tf32 needs device"),
+        ("zoo.precision", "bf16", "zoo: precision bf16 needs kernels vmap"),
+        ("zoo.max_memory", "4 cows", "zoo.max_memory: must be a number of megabytes or text such"),
+        (
+            "zoo.max_memory",
+            0,
+            "zoo.max_memory: must be a number of megabytes or text such as 4 GiB",
+        ),
         (
             "zoo.training.select_from",
             25,
@@ -304,6 +333,56 @@ def test_an_impossible_value_is_named_with_its_field_and_what_is_allowed(path, v
 )
 def test_values_that_do_not_go_together_are_named(path, value, place):
     refused(nest(path, value), f"\n  {place}")
+
+
+def test_a_number_or_how_to_draw_it():
+    raw = {
+        "epochs": {"uniform": [3, 9]},
+        "learning_rate": {"log_uniform": ["1e-3", 0.1]},
+        "momentum": {"choices": [0, 0.9]},
+    }
+    training = parse_study({"zoo": {"training": raw}}).zoo.training
+    assert training.epochs == Drawn(uniform=(3, 9)) and training.epochs.bounds == (3, 9)
+    assert all(isinstance(number, int) for number in training.epochs.bounds)
+    plain = training.model_dump(mode="json")
+    assert plain["learning_rate"] == {"log_uniform": [0.001, 0.1]}
+    assert type(training).model_validate(plain) == training
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "line"),
+    [
+        ("learning_rate", {"uniform": [-1, 2]}, ".uniform.0: must be greater than 0, got -1"),
+        (
+            "learning_rate",
+            {"log_uniform": [0, 1]},
+            ": log_uniform must lie above 0, got [0.0, 1.0]",
+        ),
+        ("weight_decay", {"log_uniform": [0, 1]}, ": log_uniform must lie above 0, got [0.0, 1.0]"),
+        ("learning_rate", {"uniform": [2, 1]}, ": uniform must rise from lowest to highest"),
+        ("learning_rate", {"uniform": [1]}, ".uniform.1: is required"),
+        ("learning_rate", {"choices": []}, ".choices: "),
+        ("learning_rate", {"choices": [True]}, ".choices: true and false are not allowed here"),
+        ("learning_rate", {}, ": expected exactly one of choices, uniform and log_uniform, got 0"),
+        ("momentum", {"choices": [0.5, 1]}, ".choices.1: must be less than 1, got 1"),
+        ("epochs", {"choices": [5, 2.5]}, ".choices.1: must be a whole number, got 2.5"),
+        ("init_scale", {"log_unifrom": [1, 2]}, ".log_unifrom: no such key; did you mean log_unif"),
+    ],
+)
+def test_an_impossible_way_to_draw_is_named(key, value, line):
+    message = refused({"zoo": {"training": {key: value}}}, f"\n  zoo.training.{key}{line}")
+    assert len(message.splitlines()) == 2
+
+
+def test_memory_is_megabytes_or_text_with_a_unit():
+    for text, size in {
+        "4 GiB": 2**32,
+        "500": 5 * 10**8,
+        "1.5GB": 15 * 10**8,
+        "2 mib": 2**21,
+    }.items():
+        assert parse_memory(text) == size
+    assert parse_memory(500) == 5 * 10**8 and parse_memory(0.5) == 5 * 10**5
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ from lib.data.images import ImageSplit
 from lib.nets.fuse import bn_pairs
 from lib.prep import LayoutError
 from lib.store import Catalogue, CatalogueError
-from lib.training import TrainedStack
+from lib.training import Engine, TrainedStack
+from lib.training.shard import load_raw, save_raw, train_shard
 
 NAMES = ("LeNetLike", "VanillaCNN", "ResNet8", "ResNet14")
 INSTANCES = Instances(train=2, validation=1, test=2)
@@ -49,7 +50,7 @@ TRAIN, VALIDATION = images(32, 0), images(20, 1)
 
 
 def fit(name: str, instances: range, cfg: Training = CFG) -> TrainedStack:
-    return zoo.train_shard(name, instances, cfg, 4, 3, TRAIN, VALIDATION)
+    return train_shard(name, instances, cfg, 3, TRAIN, VALIDATION, Engine(width=4))
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +83,7 @@ def unfused(name: str, trained: TrainedStack, i: int) -> nn.Module:
 
 def test_names_sort_as_their_numbers_do():
     assert zoo.network_name("ResNet8", 12) == "ResNet8-0012"
+    assert zoo.network_name("ResNet8", 12, 5) == "ResNet8-0012-e0005"
 
 
 @given(st.integers(0, 300), st.integers(1, 50))
@@ -96,7 +98,7 @@ def test_an_instance_depends_on_study_seed_architecture_and_number_alone():
     whole, part = fit("LeNetLike", range(4)), fit("LeNetLike", range(2, 4))
     assert part.columns["instance"] == [2, 3]
     assert all(torch.equal(whole.stack[name][2:], part.stack[name]) for name in whole.stack)
-    other = zoo.train_shard("LeNetLike", range(2, 4), CFG, 4, 4, TRAIN, VALIDATION)
+    other = train_shard("LeNetLike", range(2, 4), CFG, 4, TRAIN, VALIDATION, Engine(width=4))
     seeds = {
         *whole.columns["seed"],
         *other.columns["seed"],
@@ -135,8 +137,8 @@ def test_columns_survive_as_they_are(tmp_path_factory, rows):
             "selected_epoch": [-1] * len(rows),
         },
     )
-    zoo.save_raw(kept, folder / "a.safetensors", folder / "a.csv")
-    back = zoo.load_raw(folder / "a.safetensors", folder / "a.csv")
+    save_raw(kept, folder / "a.safetensors", folder / "a.csv")
+    back = load_raw(folder / "a.safetensors", folder / "a.csv")
     assert list(back.columns) == list(kept.columns)
     for name, values in kept.columns.items():
         assert list(map(bits, back.columns[name])) == list(map(bits, values)), name
@@ -150,12 +152,12 @@ def test_states_survive_bit_for_bit_with_nan_and_integers(tmp_path):
         "bn.num_batches_tracked": torch.tensor([3, 2**40]),
         "view": torch.arange(12.0).reshape(2, 6).T[:2],
     }
-    zoo.save_raw(
+    save_raw(
         TrainedStack(stack, {"seed": [1, 2]}),
         tmp_path / "a" / "x.safetensors",
         tmp_path / "a" / "x.csv",
     )
-    back = zoo.load_raw(tmp_path / "a" / "x.safetensors", tmp_path / "a" / "x.csv").stack
+    back = load_raw(tmp_path / "a" / "x.safetensors", tmp_path / "a" / "x.csv").stack
     assert back.keys() == stack.keys()
     for name, values in stack.items():
         assert back[name].dtype == values.dtype and back[name].shape == values.shape
@@ -164,8 +166,8 @@ def test_states_survive_bit_for_bit_with_nan_and_integers(tmp_path):
 
 def test_a_trained_shard_is_the_same_shard_after_a_rest_on_disk(trained, tmp_path):
     for name in ("LeNetLike", "ResNet8"):
-        zoo.save_raw(trained[name], tmp_path / "x.safetensors", tmp_path / "x.csv")
-        rested = zoo.load_raw(tmp_path / "x.safetensors", tmp_path / "x.csv")
+        save_raw(trained[name], tmp_path / "x.safetensors", tmp_path / "x.csv")
+        rested = load_raw(tmp_path / "x.safetensors", tmp_path / "x.csv")
         for number, one in enumerate((trained[name], rested)):
             shard = zoo.extract(name, one, INSTANCES, TRAIN, {})
             store.write_shard(tmp_path / f"{number}.h5", shard)
@@ -183,7 +185,13 @@ def test_stored_rows_run_as_the_networks_they_came_from(name, trained, tmp_path)
     assert store.verify(tmp_path / "x.h5") == []
     back = store.read_shard(tmp_path / "x.h5")
     assert back.weights.dtype == np.float32 and np.array_equal(back.weights, shard.weights)
-    assert back.provenance == {"config": "digest"}
+    assert back.provenance == {
+        "config": "digest",
+        "kernels": "vmap",
+        "width": 4,
+        "precision": "float32",
+        "device": "cpu",
+    }
     pd.testing.assert_frame_equal(back.instances, shard.instances, check_dtype=False)
 
     catalogue = Catalogue.build([tmp_path / "x.h5"])
@@ -218,10 +226,42 @@ def test_rows_are_named_and_split_by_instance(trained):
     assert not frame["validation_accuracy"].isna().any()
 
 
+def test_snapshots_are_stored_beside_the_selected_and_left_out_unless_asked_for(tmp_path):
+    cfg = Training.model_validate(
+        {"epochs": {"choices": [1, 3]}, "batch_size": 16, "snapshots": [0, 2]}
+    )
+    one = fit("ResNet8", range(5), cfg)
+    save_raw(one, tmp_path / "x.safetensors", tmp_path / "x.csv")
+    rested = load_raw(tmp_path / "x.safetensors", tmp_path / "x.csv")
+    assert rested.engine == one.engine
+    shard = zoo.extract("ResNet8", rested, INSTANCES, TRAIN, {})
+    store.write_shard(tmp_path / "x.h5", shard)
+    assert store.verify(tmp_path / "x.h5") == []
+    catalogue = Catalogue.build([tmp_path / "x.h5"])
+    assert catalogue.select()["network"].tolist() == [f"ResNet8-000{i}" for i in range(5)]
+    frame, longer = catalogue.frame, [i for i in range(5) if one.columns["epochs"][i] == 3]
+    assert 0 < len(longer) < 5
+    for number, instances in ((0, range(5)), (2, longer)):
+        found = frame[frame["checkpoint_epoch"] == number]
+        names = [f"ResNet8-000{i}-e000{number}" for i in instances]
+        assert found["network"].tolist() == names
+        assert found["split"].tolist() == [zoo.split_of(i, INSTANCES) for i in instances]
+    row = one.columns["checkpoint_epoch"].index(2)
+    (place,) = np.flatnonzero(frame["network"] == f"ResNet8-000{longer[0]}-e0002")
+    outputs = ensemble.predict(
+        zoo.skeleton("ResNet8", TRAIN),
+        zoo.load_stack(catalogue, frame.iloc[[place]]),
+        VALIDATION.x,
+    )
+    with torch.no_grad():
+        expected = unfused("ResNet8", one, row)(VALIDATION.x)
+    torch.testing.assert_close(outputs[0], expected, rtol=1e-5, atol=1e-5)
+
+
 def test_a_shard_with_diverged_networks_is_a_shard(tmp_path):
     diverged = fit("ResNet8", range(2), CFG.model_copy(update={"learning_rate": 1e30}))
-    zoo.save_raw(diverged, tmp_path / "x.safetensors", tmp_path / "x.csv")
-    one = zoo.load_raw(tmp_path / "x.safetensors", tmp_path / "x.csv")
+    save_raw(diverged, tmp_path / "x.safetensors", tmp_path / "x.csv")
+    one = load_raw(tmp_path / "x.safetensors", tmp_path / "x.csv")
     shard = zoo.extract("ResNet8", one, INSTANCES, TRAIN, {})
     store.write_shard(tmp_path / "x.h5", shard)
     assert store.verify(tmp_path / "x.h5") == []
@@ -246,9 +286,10 @@ def test_what_a_row_cannot_hold_is_an_error_and_not_left_out(trained):
             return self.head(self.bn(x).flatten(1))
 
     stack = ensemble.init_stack(Odd, [0, 1])
-    odd = TrainedStack(stack, {"seed": [0, 1], "status": ["ok"] * 2, "instance": [0, 1]})
+    columns = {"instance": [0, 1], "seed": [0, 1], "checkpoint_epoch": [-1, -1]}
+    odd = TrainedStack(stack, columns | {"status": ["ok"] * 2})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(zoo, "_build", lambda *_: Odd())
+        patch.setattr(zoo, "build", lambda *_: Odd())
         with pytest.raises(LayoutError, match="bn.running_mean"):
             zoo.extract("Odd", odd, INSTANCES, TRAIN, {})
 

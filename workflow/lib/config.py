@@ -13,12 +13,12 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainSerializer,
     PlainValidator,
     TypeAdapter,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
-    model_serializer,
     model_validator,
 )
 
@@ -29,7 +29,7 @@ Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0, lt=1)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 Kernels = Literal["compiled", "vmap"]
 Precision = Literal["float32", "tf32", "bf16"]
@@ -102,7 +102,7 @@ class Drawn(Block):
 
     @model_validator(mode="after")
     def _one_way(self) -> Drawn:
-        ways = self._ways()
+        ways = self.ways()
         if len(ways) != 1:
             raise ValueError(
                 f"expected exactly one of choices, uniform and log_uniform, got {len(ways)}"
@@ -114,15 +114,15 @@ class Drawn(Block):
             raise ValueError(f"log_uniform must lie above 0, got {list(values)}")
         return self
 
-    @model_serializer
-    def _ways(self) -> dict[str, tuple[float, ...]]:
+    def ways(self) -> dict[str, tuple[float, ...]]:
+        """The one that was given, as plain data."""
         ways = {name: getattr(self, name) for name in type(self).model_fields}
         return {name: values for name, values in ways.items() if values is not None}
 
     @property
     def bounds(self) -> tuple[float, float]:
         """The lowest and the highest number that can be drawn."""
-        (values,) = self._ways().values()
+        (values,) = self.ways().values()
         return min(values), max(values)
 
 
@@ -134,14 +134,16 @@ def per_network(kind: Any) -> Any:
         if not isinstance(value, Mapping | Drawn):
             return number.validate_python(value)
         drawn = Drawn.model_validate(value)
-        return drawn.model_copy(update=numbers.validate_python(drawn.model_dump()))
+        return drawn.model_copy(update=numbers.validate_python(drawn.ways()))
 
     plain, shape = number.json_schema(), Drawn.model_json_schema()
-    block = shape | {
-        "description": "drawn for each network: `{choices: [...]}`, `{uniform: [low, high]}` "
-        "or `{log_uniform: [low, high]}`"
-    }
-    return Annotated[kind | Drawn, PlainValidator(check), WithJsonSchema({"anyOf": [plain, block]})]
+    block = shape | {"description": "drawn"}
+    return Annotated[
+        kind | Drawn,
+        PlainValidator(check),
+        PlainSerializer(lambda value: value.ways() if isinstance(value, Drawn) else value),
+        WithJsonSchema({"anyOf": [plain, block]}),
+    ]
 
 
 def bounds(value: float | Drawn) -> tuple[float, float]:
@@ -219,7 +221,8 @@ class Images(Block):
 class Training(Block):
     """How the networks of a zoo are trained.
 
-    What may be drawn is drawn for each network from a random stream of its own.
+    Where a value may be *drawn*, each network can have its own, from a random stream of its own:
+    `{choices: [...]}`, `{uniform: [low, high]}` or `{log_uniform: [low, high]}` in its place.
     """
 
     epochs: per_network(Count) = Field(25, description="passes over the training images")
@@ -328,7 +331,11 @@ class Zoo(Block):
         description="most memory of a training job (of the GPU with device cuda): megabytes, or "
         "text such as `4 GiB`; does not change any result",
     )
-    training: Training = Field(Training(), description="how they are trained")
+    training: Training = Field(
+        Training(),
+        description="how they are trained; drawn: `{choices: [...]}`, `{uniform: [low, high]}` or "
+        "`{log_uniform: [low, high]}`, for each network",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Zoo:

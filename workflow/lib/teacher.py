@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from lib import ensemble, nets, population, training
+from lib import ensemble, nets, population
 from lib.config import Teacher
 from lib.data.images import ImageSplit
 from lib.embed.arm import EmbedderError
 from lib.store import Catalogue
+from lib.training import Engine, train
 
 
 def teacher_logits(
@@ -21,6 +23,7 @@ def teacher_logits(
     architectures: Sequence[str],
     images: ImageSplit,
     validation: ImageSplit,
+    engine: Engine = Engine(),  # noqa: B008 (frozen)
 ) -> Tensor:
     """Logits [images, K] on the training images, averaged over the teacher's networks.
 
@@ -36,8 +39,9 @@ def teacher_logits(
         return nets.build(cfg.architecture, channels, size, len(images.classes))
 
     names = [("teacher", seed, cfg.architecture, i) for i in range(cfg.networks)]
-    trained = training.train(build, names, cfg.training, images, validation, cfg.networks)
-    healthy = [i for i, status in enumerate(trained.columns["status"]) if status == "ok"]
+    engine = replace(engine, width=cfg.networks)
+    trained = train(build, names, cfg.training, images, validation, engine)
+    healthy = [i for i in range(cfg.networks) if trained.columns["status"][i] == "ok"]
     if not healthy:
         raise EmbedderError(
             f"every teacher network ({cfg.architecture}) has diverged; lower "

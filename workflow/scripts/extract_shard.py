@@ -6,6 +6,7 @@ from lib.data.images import load_split
 from lib.progress import job
 from lib.repro import versions
 from lib.store import write_shard
+from lib.training.shard import load_raw
 
 params, architecture = snakemake.params, snakemake.wildcards.architecture
 with job(f"weights {architecture} {snakemake.wildcards.shard}", snakemake.log[0]):
@@ -14,10 +15,9 @@ with job(f"weights {architecture} {snakemake.wildcards.shard}", snakemake.log[0]
         "dataset": images.name,
         "dataset_sha256": images.digest,
         "training": params.training,
-        "kernels": "torch.func.vmap",
         "versions": versions(),
     }
-    trained = zoo.load_raw(snakemake.input.states, snakemake.input.columns)
+    trained = load_raw(snakemake.input.states, snakemake.input.columns)
     instances = Instances.model_validate(params.instances)
     shard = zoo.extract(architecture, trained, instances, images, provenance)
     write_shard(snakemake.output[0], shard)

@@ -8,6 +8,7 @@ from lib.progress import job
 from lib.repro import atomic, deterministic
 from lib.store import Catalogue
 from lib.teacher import teacher_logits
+from lib.training import Engine
 
 params = snakemake.params
 with job("teacher", snakemake.log[0]):
@@ -19,6 +20,7 @@ with job("teacher", snakemake.log[0]):
         params.architectures,
         load_split(snakemake.input.train, params.run["device"]),
         load_split(snakemake.input.validation, params.run["device"]),
+        Engine(**params.engine),
     )
     with atomic(snakemake.output[0]) as temporary:
         save_file({"train": logits.cpu().contiguous()}, temporary)

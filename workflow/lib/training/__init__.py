@@ -1,6 +1,6 @@
 """Training many instances of one architecture at once, each as if it were trained alone."""
 
-from lib.training.backend import Backend, EpochPlan, Rates, backend
+from lib.training.backend import Backend, Engine, EpochPlan, Rates
 from lib.training.loop import TrainedStack, train
 
-__all__ = ["Backend", "EpochPlan", "Rates", "TrainedStack", "backend", "train"]
+__all__ = ["Backend", "Engine", "EpochPlan", "Rates", "TrainedStack", "train"]

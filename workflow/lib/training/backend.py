@@ -81,12 +81,36 @@ class Backend(Protocol):
         """Eval-mode logits [K, n, classes] of instances `who` for shared images x [n, C, H, W]."""
 
 
-def backend(kernels: Kernels, precision: Precision = "float32") -> type[Backend]:
-    """The implementation that the config calls `kernels`; to be called as a `Backend` is."""
-    if kernels == "compiled":
+@dataclass(frozen=True)
+class Engine:
+    """What computes a training, and how much memory it may take.
+
+    Attributes:
+        kernels: Name of the backend.
+        width: `vmap`: instances that run at once.
+        precision: `vmap` on a GPU: arithmetic of products.
+        max_memory: Bytes; None for no limit.
+    """
+
+    kernels: Kernels = "vmap"
+    width: int = 10
+    precision: Precision = "float32"
+    max_memory: int | None = None
+
+    def record(self, device: str) -> dict[str, str | int]:
+        """What of it is part of the result's definition."""
+        found: dict[str, str | int] = {"kernels": self.kernels, "device": device}
+        if self.kernels == "vmap":
+            found |= {"width": self.width, "precision": self.precision}
+        return found
+
+
+def backend(engine: Engine) -> type[Backend]:
+    """The implementation that `engine.kernels` names; to be called as a `Backend` is."""
+    if engine.kernels == "compiled":
         from lib.kernels import CompiledBackend
 
         return CompiledBackend
     from lib.training.vmap import VmapBackend
 
-    return partial(VmapBackend, precision=precision)  # type: ignore[return-value]
+    return partial(VmapBackend, width=engine.width, precision=engine.precision)  # type: ignore

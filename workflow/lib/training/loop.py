@@ -1,109 +1,55 @@
-"""Train many instances of one architecture at once, each as if it were trained alone.
+"""The training loop: who trains in which epoch, which checkpoint is kept, who has diverged.
 
-Every instance has its own initialisation, data order and augmentation, all drawn from streams
-named after it, so its result does not depend on which instances share its job.
+Every instance has its own hyperparameters, initialisation, data order and augmentation, all drawn
+from streams named after it, so its result does not depend on which instances share its job.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from lib import ensemble
-from lib.config import Augmentation, Training
+from lib.config import Training
 from lib.data.images import ImageSplit
+from lib.errors import InputError
 from lib.progress import track
-from lib.repro import generator, seed_for
+from lib.repro import seed_for
+from lib.training.backend import Backend, Engine, Rates, backend
+from lib.training.memory import group_size
+from lib.training.recipe import Recipe, plan_epoch, selects
+
+METRICS = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+
+
+class ModuleError(InputError):
+    """A module cannot be trained as one of many."""
 
 
 @dataclass
 class TrainedStack:
-    """What training leaves: stacked states [N, ...] and one list entry per instance and column."""
+    """What training leaves, one row for each kept checkpoint.
+
+    Attributes:
+        stack: States [rows, ...]: the selected one of every instance in order, then the snapshots
+            (`Training.snapshots`), if any, by number of epochs.
+        columns: What is known of each row. `instance` is its place among the instances;
+            `checkpoint_epoch` is -1 for a selected state, else the number of epochs that had
+            passed; `selected_epoch` is the (0-based) epoch after which a row's state was taken,
+            -1 for an initialisation.
+        engine: What computed it (`Engine.record`).
+    """
 
     stack: ensemble.Stack
     columns: dict[str, list] = field(default_factory=dict)
-
-
-def learning_rate(cfg: Training, epoch: int) -> float:
-    """Learning rate of a (0-based) epoch: step decay after the milestones, or half a cosine."""
-    if cfg.schedule == "cosine":
-        return cfg.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / cfg.epochs))
-    return cfg.learning_rate * cfg.decay ** sum(epoch > at for at in cfg.milestones)
-
-
-def selects(cfg: Training, epoch: int) -> bool:
-    """Whether the checkpoint after this (0-based) epoch may be selected."""
-    last = epoch == cfg.epochs - 1
-    if cfg.checkpoint == "final":
-        return last
-    since = epoch - cfg.select_from
-    return last or (since >= 0 and since % cfg.select_every == 0)
-
-
-def augment(
-    x: Tensor,
-    cfg: Augmentation,
-    rngs: Sequence[torch.Generator],
-    black: Sequence[float] = (0.0,),
-) -> Tensor:
-    """Random crops of images with a black frame and random flips, one stream per instance.
-
-    `x` is [N, B, C, H, W], and so is the result; `black` is what a black pixel is in it, [C] or
-    one value for all channels.
-    """
-    if cfg.crop_padding:
-        pad, (height, width) = cfg.crop_padding, x.shape[-2:]
-        frame = torch.tensor(black, device=x.device, dtype=x.dtype)[:, None, None]
-        padded = frame.expand(*x.shape[:3], height + 2 * pad, width + 2 * pad).clone()
-        padded[..., pad : pad + height, pad : pad + width] = x
-        shifts = torch.stack(
-            [torch.randint(2 * pad + 1, (2, x.shape[1]), generator=rng) for rng in rngs]
-        ).to(x.device)  # [N, 2, B]
-        rows = shifts[:, 0, :, None] + torch.arange(height, device=x.device)
-        columns = shifts[:, 1, :, None] + torch.arange(width, device=x.device)
-        n, b = (torch.arange(k, device=x.device) for k in x.shape[:2])
-        x = padded[
-            n[:, None, None, None],
-            b[None, :, None, None],
-            :,
-            rows[..., None],
-            columns[:, :, None, :],
-        ].permute(0, 1, 4, 2, 3)
-    if cfg.flip:
-        coins = torch.stack([torch.rand(x.shape[1], generator=rng) for rng in rngs]) < 0.5
-        x = torch.where(coins.to(x.device)[:, :, None, None, None], x.flip(-1), x)
-    return x.contiguous()
-
-
-class SGD:
-    """Stochastic gradient descent with momentum and weight decay on stacked parameters.
-
-    The update of `torch.optim.SGD`, element for element.
-    """
-
-    def __init__(self, parameters: list[Tensor], momentum: float, weight_decay: float) -> None:
-        """Optimise `parameters` in place."""
-        self.parameters, self.momentum, self.weight_decay = parameters, momentum, weight_decay
-        self.buffers: list[Tensor] | None = None
-
-    @torch.no_grad()
-    def step(self, gradients: Sequence[Tensor], rate: float) -> None:
-        """One update with the gradients of `parameters` and a learning rate."""
-        if self.weight_decay:
-            gradients = torch._foreach_add(gradients, self.parameters, alpha=self.weight_decay)
-        if self.momentum:
-            if self.buffers is None:
-                self.buffers = [gradient.clone() for gradient in gradients]
-            else:
-                torch._foreach_mul_(self.buffers, self.momentum)
-                torch._foreach_add_(self.buffers, gradients)
-            gradients = self.buffers
-        torch._foreach_add_(self.parameters, gradients, alpha=-rate)
+    engine: dict[str, str | int] = field(default_factory=dict)
 
 
 def train(
@@ -112,14 +58,15 @@ def train(
     cfg: Training,
     images: ImageSplit,
     validation: ImageSplit,
-    width: int = 10,
+    engine: Engine = Engine(),  # noqa: B008 (frozen)
 ) -> TrainedStack:
     """Train one instance per entry of `names` (the names of its random streams).
 
     Returns the checkpoint of the best validation accuracy (or the last one, by `cfg.checkpoint`)
-    of every instance, in eval-mode form, with its metrics. An instance whose loss or state is not
-    finite is marked diverged and keeps what was selected before (its initialisation, with
-    `selected_epoch` -1 and metrics NaN, if nothing was); the others are not touched by it.
+    of every instance with its metrics, and the snapshots that `cfg` asks for. An instance whose
+    loss or state is not finite is marked diverged, is not trained further, and keeps what was
+    selected before (its initialisation, with `selected_epoch` -1 and metrics NaN, if nothing was);
+    the others are not touched by it.
 
     Args:
         build: makes a fresh module; called once per instance.
@@ -127,124 +74,177 @@ def train(
         cfg: how to train.
         images: what to train on.
         validation: what checkpoints are selected by.
-        width: how many instances run at once. Which kernels run, and so how sums are rounded,
-            depends on this number alone: a last, smaller group is filled up with twins.
+        engine: what computes the steps, and the memory it may take. With vmap, which kernels run,
+            and so how sums are rounded, depends on its width: a last, smaller group is filled up
+            with twins.
+
+    Raises:
+        ModuleError: the module has parameters that cannot be trained side by side.
+        MemoryPlanError: too few instances fit into `engine.max_memory`; raised before any work.
     """
-    groups, latest = [], [math.nan]
-    starts = range(0, len(names), width)
-    ticks = track(range(cfg.epochs * len(starts)), "epochs", note=lambda: f"loss {latest[0]:.3f}")
-    for at in starts:
-        group = list(names[at : at + width])
-        twins = [group[-1]] * (width - len(group))
-        trained = _train_group(build, group + twins, cfg, images, validation, ticks, latest)
-        groups.append(
-            TrainedStack(
-                {name: values[: len(group)] for name, values in trained.stack.items()},
-                {name: values[: len(group)] for name, values in trained.columns.items()},
-            )
-        )
+    _check(build())
+    size = group_size(build, len(names), cfg, images, validation, engine)
+    rows, latest = [], [math.nan]
+    recipes = [Recipe.of(cfg, name) for name in names]
+    cuts = [slice(at, at + size) for at in range(0, len(names), size)]
+    epochs = sum(max(recipe.epochs for recipe in recipes[cut]) for cut in cuts)
+    ticks = track(range(epochs), "epochs", note=lambda: f"loss {latest[0]:.3f}")
+    for cut in cuts:
+        group = _Group(build, names[cut], recipes[cut], cfg, images, validation, engine)
+        for _ in zip(range(max(recipe.epochs for recipe in recipes[cut])), ticks, strict=False):
+            latest[0] = group.epoch()
+        rows += [({"instance": cut.start + i} | c, state) for i, c, state in group.rows()]
+    rows.sort(key=lambda row: row[0]["checkpoint_epoch"])  # keeps the order of instances
     return TrainedStack(
-        {name: torch.cat([group.stack[name] for group in groups]) for name in groups[0].stack},
-        {
-            name: [value for group in groups for value in group.columns[name]]
-            for name in groups[0].columns
-        },
+        ensemble.stack_states(state for _, state in rows),
+        {name: [columns[name] for columns, _ in rows] for name in rows[0][0]},
+        engine.record(images.x.device.type),
     )
 
 
-def _train_group(
-    build: Callable[[], nn.Module],
-    names: Sequence[tuple],
-    cfg: Training,
-    images: ImageSplit,
-    validation: ImageSplit,
-    ticks: Iterator[int],
-    latest: list[float],
-) -> TrainedStack:
-    """Train instances side by side; an item of `ticks` is taken for each epoch."""
-    device, count = images.x.device, len(names)
-    module = build().to(device)
-    seeds = [seed_for(*name, "init") for name in names]
-    state = {k: v.to(device) for k, v in ensemble.init_stack(build, seeds).items()}
-    parameters = {k: state[k].requires_grad_() for k, _ in module.named_parameters()}
-    optimizer = SGD(list(parameters.values()), cfg.momentum, cfg.weight_decay)
-    best = {k: v.detach().clone() for k, v in state.items()}
-    best_scores = [-math.inf] * count
-    columns: dict[str, list] = {
-        "seed": seeds,
-        "status": ["ok"] * count,
-        "epochs": [cfg.epochs] * count,
-        "selected_epoch": [-1] * count,
-        "learning_rate": [cfg.learning_rate] * count,
-        "momentum": [cfg.momentum] * count,
-        "weight_decay": [cfg.weight_decay] * count,
-        "batch_size": [cfg.batch_size] * count,
-        "diverged_epoch": [-1] * count,
-        "train_loss": [math.nan] * count,
-        "train_accuracy": [math.nan] * count,
-        "validation_loss": [math.nan] * count,
-        "validation_accuracy": [math.nan] * count,
-    }
-    for epoch, _ in zip(range(cfg.epochs), ticks, strict=False):
-        losses, hits = _epoch(module, state, optimizer, cfg, names, epoch, images)
-        latest[0] = losses.nanmean().item()
-        sound = losses.isfinite() & _finite(state)
-        selected = selects(cfg, epoch)
-        if selected:
-            outputs = ensemble.predict(module, state, validation.x)
-            scores = ensemble.accuracy(outputs, validation.y).tolist()
-            losses_v = F.cross_entropy(
-                outputs.transpose(1, 2), validation.y.expand(count, -1), reduction="none"
-            ).mean(1)
-            sound &= losses_v.isfinite()
-        for i, is_sound in enumerate(sound.tolist()):
-            if columns["status"][i] == "ok" and not is_sound:
-                columns["status"][i], columns["diverged_epoch"][i] = "diverged", epoch
-            if not selected or columns["status"][i] != "ok" or scores[i] <= best_scores[i]:
-                continue
-            best_scores[i] = scores[i]
-            columns["selected_epoch"][i] = epoch
-            columns["validation_accuracy"][i] = scores[i]
-            columns["validation_loss"][i] = losses_v[i].item()
-            columns["train_loss"][i] = losses[i].item()
-            columns["train_accuracy"][i] = hits[i].item()
-            for name, values in state.items():
-                best[name][i] = values[i].detach()
-    return TrainedStack(best, columns)
+def _check(module: nn.Module) -> None:
+    shared = set(dict(module.named_parameters(remove_duplicate=False))) - set(
+        dict(module.named_parameters())
+    )
+    frozen = [name for name, p in module.named_parameters() if not p.requires_grad]
+    for names, what in ((sorted(shared), "shared between layers"), (frozen, "frozen")):
+        if names:
+            raise ModuleError(
+                f"{type(module).__name__} cannot be trained as one of many: its parameter "
+                f"{names[0]} is {what}"
+            )
 
 
-def _finite(state: ensemble.Stack) -> Tensor:
-    """Whether all values of an instance are finite, [N]."""
-    return torch.stack(
-        [values.detach().isfinite().reshape(len(values), -1).all(1) for values in state.values()]
-    ).all(0)
+class _Group:
+    """Instances that train side by side, and the checkpoints kept of them."""
 
+    def __init__(
+        self,
+        build: Callable[[], nn.Module],
+        names: Sequence[tuple],
+        recipes: Sequence[Recipe],
+        cfg: Training,
+        images: ImageSplit,
+        validation: ImageSplit,
+        engine: Engine,
+    ) -> None:
+        self.names, self.recipes, self.cfg = names, recipes, cfg
+        self.images, self.validation = images, validation
+        self.seeds = [seed_for(*name, "init") for name in names]
+        module, stack = build(), ensemble.init_stack(build, self.seeds)
+        _scale(module, stack, [recipe.init_scale for recipe in recipes])
+        rates = {f.name: [getattr(recipe, f.name) for recipe in recipes] for f in fields(Rates)}
+        rates = Rates(**{name: np.array(values, np.float64) for name, values in rates.items()})
+        self.backend: Backend = backend(engine)(module, stack, cfg, rates, images)
+        self.done = 0  # epochs
+        self.diverged = np.full(len(names), -1)
+        self.best = _Kept(self.backend.stack, len(names))
+        self.snapshots: dict[int, _Kept] = {}
+        self._snapshot(list(range(len(names))), self.best.metrics)
 
-def _epoch(
-    module: nn.Module,
-    state: ensemble.Stack,
-    optimizer: SGD,
-    cfg: Training,
-    names: Sequence[tuple],
-    epoch: int,
-    images: ImageSplit,
-) -> tuple[Tensor, Tensor]:
-    """One pass over the images; mean loss and accuracy [N] of each instance while training."""
-    orders = torch.stack(
-        [
-            torch.randperm(len(images.y), generator=generator(*name, "order", epoch))
-            for name in names
+    def epoch(self) -> float:
+        """Train all that still have to; their mean loss."""
+        who = [
+            i
+            for i, recipe in enumerate(self.recipes)
+            if self.done < recipe.epochs and self.diverged[i] < 0
         ]
-    ).to(images.x.device)
-    rngs = [generator(*name, "augmentation", epoch) for name in names]
-    rate, count = learning_rate(cfg, epoch), orders.shape[1]
-    loss_sum = torch.zeros(len(names), device=images.x.device)
-    hit_sum = torch.zeros_like(loss_sum)
-    for chosen in orders.split(cfg.batch_size, 1):
-        x, y = augment(images.x[chosen], cfg.augmentation, rngs, images.black), images.y[chosen]
-        outputs = ensemble.run(module, state, x)
-        losses = F.cross_entropy(outputs.transpose(1, 2), y, reduction="none").mean(1)
-        optimizer.step(torch.autograd.grad(losses.sum(), optimizer.parameters), rate)
-        loss_sum += losses.detach() * chosen.shape[1]
-        hit_sum += (outputs.detach().argmax(-1) == y).sum(1)
-    return loss_sum / count, hit_sum / count
+        if not who:
+            return math.nan
+        recipes = {i: self.recipes[i] for i in who}
+        count, epoch = len(self.images.y), self.done
+        losses, hits = self.backend.epoch(plan_epoch(self.cfg, recipes, self.names, epoch, count))
+        self.done += 1
+        sound = np.isfinite(losses) & _finite(self.backend.stack)[who]
+        metrics = np.full((len(self.names), len(METRICS)), np.nan)
+        metrics[who, 0], metrics[who, 1] = losses, hits
+        self.diverged[np.array(who)[~sound]] = epoch
+        selected = {i for i in who if selects(self.cfg, self.recipes[i], epoch)}
+        judged = [
+            i
+            for i in who
+            if self.diverged[i] < 0 and (i in selected or self.done in self.cfg.snapshots)
+        ]
+        if judged:
+            metrics[judged, 2:] = self._validate(judged)
+            self.diverged[[i for i in judged if not math.isfinite(metrics[i, 2])]] = epoch
+        judged = [i for i in judged if self.diverged[i] < 0]
+        better = [i for i in judged if i in selected and not metrics[i, 3] <= self.best.score[i]]
+        self.best.take(better, self.backend.stack, epoch, metrics)
+        self._snapshot(judged, metrics)
+        return float(losses[sound].mean()) if sound.any() else math.nan
+
+    def rows(self) -> Iterator[tuple[int, dict[str, Any], ensemble.Stack]]:
+        """All that is kept, the best of each instance, then snapshots: place, columns, state."""
+        sgd = self.cfg.optimizer == "sgd"
+        for number, kept in [(-1, self.best), *self.snapshots.items()]:
+            for i, recipe in enumerate(self.recipes):
+                if not kept.there[i]:
+                    continue
+                columns = {
+                    "seed": self.seeds[i],
+                    "status": "ok" if self.diverged[i] < 0 else "diverged",
+                    "epochs": recipe.epochs,
+                    "selected_epoch": int(kept.epoch[i]),
+                    "checkpoint_epoch": number,
+                    "learning_rate": recipe.learning_rate,
+                    "momentum": recipe.momentum if sgd else math.nan,
+                    "weight_decay": recipe.weight_decay,
+                    "label_smoothing": recipe.label_smoothing,
+                    "init_scale": recipe.init_scale,
+                    "batch_size": self.cfg.batch_size,
+                    "diverged_epoch": int(self.diverged[i]),
+                    **dict(zip(METRICS, kept.metrics[i].tolist(), strict=True)),
+                }
+                yield i, columns, ensemble.select(kept.stack, i)
+
+    def _snapshot(self, who: list[int], metrics: np.ndarray) -> None:
+        if self.done in self.cfg.snapshots:
+            kept = self.snapshots[self.done] = _Kept(self.backend.stack, len(self.names))
+            kept.there[:] = False
+            kept.take(who, self.backend.stack, self.done - 1, metrics)
+
+    def _validate(self, who: list[int]) -> np.ndarray:
+        """Mean loss and accuracy [K, 2] of some instances on the validation images."""
+        outputs, labels = self.backend.outputs(who, self.validation.x), self.validation.y
+        losses = F.cross_entropy(outputs.flatten(0, 1), labels.repeat(len(who)), reduction="none")
+        losses = losses.unflatten(0, outputs.shape[:2]).mean(1)
+        both = torch.stack([losses.double(), ensemble.accuracy(outputs, labels).double()], 1)
+        return both.cpu().numpy()
+
+
+class _Kept:
+    """One checkpoint of each of N instances, to begin with what they are now."""
+
+    def __init__(self, stack: ensemble.Stack, count: int) -> None:
+        self.stack = {name: values.detach().clone() for name, values in stack.items()}
+        self.there = np.ones(count, bool)
+        self.epoch = np.full(count, -1)
+        self.metrics = np.full((count, len(METRICS)), np.nan)
+
+    @property
+    def score(self) -> np.ndarray:
+        """Validation accuracy [N]; NaN where none has been measured."""
+        return self.metrics[:, METRICS.index("validation_accuracy")]
+
+    def take(self, who: list[int], stack: ensemble.Stack, epoch: int, metrics: np.ndarray) -> None:
+        """Keep what some instances are now, after a (0-based) epoch, with their metrics [N, 4]."""
+        for name, values in stack.items():
+            self.stack[name][who] = values[who].detach()
+        self.there[who], self.epoch[who], self.metrics[who] = True, epoch, metrics[who]
+
+
+def _scale(module: nn.Module, stack: ensemble.Stack, factors: Sequence[float]) -> None:
+    """Multiply the weights (parameters of two or more axes) of each instance by its factor."""
+    for name, parameter in module.named_parameters():
+        if parameter.ndim >= 2:
+            column = torch.tensor(factors, dtype=parameter.dtype)
+            stack[name].mul_(column.reshape(-1, *[1] * parameter.ndim))
+
+
+def _finite(stack: ensemble.Stack) -> np.ndarray:
+    """Whether all values of an instance are finite, bool [N]."""
+    parts = [
+        values.detach().isfinite().reshape(len(values), -1).all(1) for values in stack.values()
+    ]
+    return torch.stack(parts).all(0).cpu().numpy()
