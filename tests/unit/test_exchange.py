@@ -20,7 +20,7 @@ from lib.__main__ import main
 from lib.exchange import folder
 from lib.exchange.export import export
 from lib.exchange.importing import write_zoo
-from lib.exchange.network import ExchangeError, Image, find_form, open_zoo, shapes
+from lib.exchange.network import ExchangeError, Image, find_form, open_zoo, shapes, zoo_files
 from lib.nets.fuse import fuse
 from lib.store import Catalogue, CatalogueError
 from toy import NAMES
@@ -144,6 +144,13 @@ def test_a_size_that_parameters_leave_open_has_to_be_given():
     with pytest.raises(ExchangeError, match=r"several sizes \(28, 32, 64 pixels\): give the size"):
         find_form("SmallCNN_relu", shapes(state))
     assert find_form("SmallCNN_relu", shapes(state), 32).image == Image(1, 32, 10)
+
+
+def test_the_files_of_a_zoo_are_its_shards_and_its_catalogue(toy):
+    there = toy.catalogue.parent
+    shards = sorted(there / f"{name}.h5" for name in NAMES)
+    assert zoo_files(there) == zoo_files(toy.catalogue) == [*shards, toy.catalogue]
+    assert zoo_files(shards[0]) == [shards[0]]
 
 
 # Export

@@ -135,6 +135,14 @@ def open_zoo(path: Catalogue | str | Path) -> Catalogue:
     return Catalogue.build([path]) if is_shard else Catalogue.load(path)
 
 
+def zoo_files(path: str | Path) -> list[Path]:
+    """The files of a zoo: its shards and, if it has one, the catalogue; errors as `open_zoo`."""
+    path, zoo = Path(path), open_zoo(path)
+    shards = sorted(zoo.root / shard for shard in zoo.frame["shard"].unique())
+    catalogue = path / "catalogue.csv" if path.is_dir() else path
+    return [*shards, *([catalogue] if catalogue.is_file() and catalogue not in shards else [])]
+
+
 def stored_form(shard: str | Path, size: int | None = None) -> Form:
     """The form of the networks of a shard, from its `arguments` or else from its layout.
 

@@ -1,0 +1,27 @@
+"""Take the networks of one shard from an imported zoo."""
+
+from lib.config import Instances
+from lib.data.images import load_split
+from lib.exchange.adopt import adopt
+from lib.progress import job
+from lib.repro import deterministic, versions
+from lib.store import write_shard
+
+params, architecture = snakemake.params, snakemake.wildcards.architecture
+with job(f"weights {architecture} {snakemake.wildcards.shard}", snakemake.log[0]) as log:
+    deterministic(params.run["threads"])
+    validation = load_split(snakemake.input.validation, params.run["device"])
+    log.info("networks %d to %d from %s", *params.instances, params.zoo)
+    shard = adopt(
+        params.zoo,
+        architecture,
+        Instances.model_validate(params.counts),
+        range(*params.instances),
+        validation,
+        {
+            "dataset": validation.name,
+            "dataset_sha256": validation.digest,
+            "versions": versions(),
+        },
+    )
+    write_shard(snakemake.output[0], shard)
