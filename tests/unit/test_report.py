@@ -19,7 +19,7 @@ from lib.report.inputs import MultiarchData
 from lib.report.pictures import SIGNED, levels, palette, png, shrink
 from lib.report.style import interval, percent, points
 from lib.report.summary import at_inner_points, curves, per_network, trained_accuracy, verdicts
-from lib.report.tables import reconstruction
+from lib.report.tables import reconstruction, zoo
 from report_fixture import ARCHITECTURES, RUN, write_study
 
 
@@ -175,6 +175,46 @@ def test_trained_accuracy_counts_each_network_once(files):
     frame = pd.read_csv(files.reconstruction)
     expected = frame.drop_duplicates("network").groupby("architecture")["target_accuracy"].mean()
     assert trained_accuracy(per_network(frame)) == pytest.approx(expected.to_dict())
+
+
+def test_the_zoo_table_counts_status_and_epoch(files):
+    def statuses():
+        data = MultiarchData.load(files)
+        table = zoo(data.catalogue, per_network(data.reconstruction), ARCHITECTURES)
+        column = table.columns.index("Status")
+        return [(row[1].text, row[column].text, row[column].small) for row in table.rows]
+
+    def diverge(frame):
+        frame["diverged_epoch"] = -1
+        for architecture, epochs in (("ResNet14", [3, 0, 3]), ("VanillaCNN", range(6))):
+            rows = frame.index[frame["architecture"] == architecture][1 : 1 + len(epochs)]
+            frame.loc[rows, "status"] = "diverged"
+            frame.loc[rows, "diverged_epoch"] = list(epochs)
+        row = frame.index[frame["architecture"] == "LeNetLike"][0]
+        frame.loc[row, "status"] = "diverged"
+        return frame
+
+    def checkpoints(frame):
+        frame["checkpoint_epoch"] = -1
+        return pd.concat([frame, frame.assign(checkpoint_epoch=5)])
+
+    assert statuses()[3] == ("9", "8 ok, 1 diverged", "")
+    edit(files.catalogue, diverge)
+    expected = [
+        ("9", "8 ok, 1 diverged", "1 not known"),
+        ("9", "3 ok, 6 diverged", "after 0 to 5"),
+        ("9", "9 ok, 0 diverged", ""),
+        ("9", "6 ok, 3 diverged", "1 after 0, 2 after 3"),
+    ]
+    assert statuses() == expected
+    edit(files.catalogue, checkpoints)
+    assert statuses() == expected
+    assert "1 after 0, 2 after 3" in page(files)
+
+
+def test_a_zoo_of_which_all_have_diverged_has_a_table(files):
+    edit(files.catalogue, lambda f: f.assign(status="diverged", diverged_epoch=2))
+    assert "0 ok, 9 diverged" in page(files)
 
 
 # --- the page

@@ -6,5 +6,8 @@ from lib.store import Catalogue
 with job("catalogue", snakemake.log[0]) as log:
     catalogue = Catalogue.build(snakemake.input, snakemake.params.architectures)
     catalogue.save(snakemake.output[0])
-    diverged = int((catalogue.frame["status"] != "ok").sum())
-    log.info("%d networks, %d of them diverged", len(catalogue.frame), diverged)
+    networks = catalogue.select(status=None)
+    diverged = int((networks["status"] != "ok").sum())
+    log.info("%d networks, %d of them diverged", len(networks), diverged)
+    if checkpoints := len(catalogue.frame) - len(networks):
+        log.info("%d intermediate checkpoints", checkpoints)

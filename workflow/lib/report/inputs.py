@@ -97,7 +97,7 @@ class MultiarchData:
         optimization["start"] = optimization["start"].fillna("").astype(str)
         optimization["seed"] = optimization["seed"].fillna(0)
         return cls(
-            catalogue=read_table(files.catalogue, "catalogue"),
+            catalogue=_results(read_table(files.catalogue, "catalogue")),
             latent_map=read_table(files.latent_map, "latent_map"),
             reconstruction=read_table(files.reconstruction, "reconstruction"),
             interpolation=read_table(files.interpolation, "interpolation"),
@@ -124,6 +124,13 @@ def read_table(path: str | Path, kind: str) -> pd.DataFrame:
     if frame.empty:
         raise ReportError(f"{path}: holds no row; the {kind} table needs at least one")
     return frame
+
+
+def _results(catalogue: pd.DataFrame) -> pd.DataFrame:
+    """The networks of a catalogue without intermediate checkpoints of the same networks."""
+    if "checkpoint_epoch" not in catalogue:
+        return catalogue
+    return catalogue[~(catalogue["checkpoint_epoch"] >= 0)].reset_index(drop=True)
 
 
 def read_preps(path: str | Path) -> list[Prep]:

@@ -12,6 +12,7 @@ from lib.report.style import METHODS, interval, method_label, percent, points
 from lib.report.summary import at_inner_points, chosen, run_count
 
 EVERY = "All architectures"
+MOST_EPOCHS = 4  # epochs of divergence that are listed one by one
 
 
 def _mean(values: pd.Series, form=percent) -> Cell:
@@ -172,7 +173,7 @@ def zoo(catalogue: pd.DataFrame, networks: pd.DataFrame, architectures: Sequence
             [
                 Cell(name),
                 Cell(str(len(every)), " / ".join(map(str, splits))),
-                Cell(str(len(every) - len(good))),
+                _status(every),
                 _mean(accuracy),
                 Cell(interval(accuracy.min(), accuracy.max()) or "–"),
                 _mean(tested.loc[tested["architecture"] == name, "target_accuracy"]),
@@ -183,13 +184,29 @@ def zoo(catalogue: pd.DataFrame, networks: pd.DataFrame, architectures: Sequence
         (
             "Architecture",
             "Networks",
-            "Diverged",
+            "Status",
             "Validation accuracy",
             "Lowest to highest, %",
             "Test accuracy, test networks",
         ),
         rows,
-        "Below the count: networks for training / validating / testing the embedder. Accuracies "
-        "are of the networks that did not diverge, as trained; below them the 95 % interval.",
+        "Below the count: networks for training / validating / testing the embedder. Below the "
+        "status: how many epochs a network had passed when it diverged; no other number of this "
+        "page holds networks that did. Accuracies are as trained; below them the 95 % interval.",
         "catalogue",
     )
+
+
+def _status(networks: pd.DataFrame) -> Cell:
+    """How many networks are ok and how many diverged, and in which epochs."""
+    bad = networks[networks["status"] != "ok"]
+    text = f"{len(networks) - len(bad)} ok, {len(bad)} diverged"
+    if bad.empty or "diverged_epoch" not in bad:
+        return Cell(text)
+    known = bad.loc[bad["diverged_epoch"] >= 0, "diverged_epoch"].astype(int).value_counts()
+    after = [f"{count} after {epoch}" for epoch, count in known.sort_index().items()]
+    if len(after) > MOST_EPOCHS:
+        after = [f"after {known.index.min()} to {known.index.max()}"]
+    if unknown := len(bad) - known.sum():
+        after.append(f"{unknown} not known")
+    return Cell(text, ", ".join(after))

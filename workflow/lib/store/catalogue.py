@@ -178,7 +178,10 @@ class Catalogue:
         if batch < 1:
             raise ValueError(f"a batch of {batch} networks; at least 1 is needed")
         for places, weights in self._places(frame).batches(batch, seed, window, verify):
-            yield frame.iloc[places], weights
+            whole = slice(
+                places[0], places[-1] + 1
+            )  # a view of neighbours, where there are only such
+            yield frame.iloc[whole if seed is None else places], weights
 
     def layout(self, architecture: str) -> list[dict[str, Any]]:
         """The parameter layout of an architecture, as stored in its shards."""

@@ -93,15 +93,20 @@ def opened(path: str | Path) -> Iterator[tuple[BinaryIO, Contents]]:
 def whole(stream: BinaryIO, path: Path, name: str, block: Block, verify: bool = True) -> np.ndarray:
     """A dataset [n, ...], compared with its digest unless told not to."""
     values = np.empty(block.shape, block.dtype)
-    fill(stream, path, name, block.offset, values)
+    fill(stream, path, name, block.offset, raw(values))
     if verify and array_sha256(values) != block.sha256:
         raise problem(path, "damaged: its bytes differ from its SHA-256", name)
     return values
 
 
-def fill(stream: BinaryIO, path: Path, name: str, place: int, values: np.ndarray) -> None:
-    """Read the bytes at `place` into a C-contiguous array."""
-    target, done = memoryview(values.reshape(-1).view(np.uint8)), 0
+def raw(values: np.ndarray) -> memoryview:
+    """The bytes of a C-contiguous array, to be read or written."""
+    return memoryview(values.reshape(-1).view(np.uint8))
+
+
+def fill(stream: BinaryIO, path: Path, name: str, place: int, target: memoryview) -> None:
+    """Read the bytes at `place` of the file until `target` is full."""
+    done = 0
     while done < len(target):
         try:
             count = os.preadv(stream.fileno(), [target[done:]], place + done)

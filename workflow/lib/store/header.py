@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,29 +81,32 @@ def some(stream: BinaryIO, header: Header, name: str, rows: np.ndarray) -> np.nd
     """Rows [k] of a dataset, unchecked: [k, ...]; neighbouring rows are read in one go."""
     block = header.blocks[name]
     values = np.empty((len(rows), *block.shape[1:]), block.dtype)
-    scatter(stream, header.path, name, block, rows, values, np.arange(len(rows)))
+    scatter(stream, header, name, rows, values, np.arange(len(rows)))
     return values
 
 
 def scatter(
     stream: BinaryIO,
-    path: Path,
+    header: Header,
     name: str,
-    block: Block,
     rows: np.ndarray,
     values: np.ndarray,
     places: np.ndarray,
 ) -> None:
     """Read rows [k] of a dataset, unchecked, to the `places` [k] of `values` [m, ...]."""
-    ends = np.flatnonzero((np.diff(rows) != 1) | (np.diff(places) != 1)) + 1
-    starts, width = [0, *ends.tolist()], block.row_bytes
-    ends = [*ends.tolist(), len(rows)]
-    offsets = (block.offset + rows * width).tolist()
-    places = places.tolist()
-    for first, last in zip(starts, ends, strict=True):
-        if first < last:
-            place = places[first]
-            container.fill(stream, path, name, offsets[first], values[place : place + last - first])
+    block, target = header.blocks[name], container.raw(values)
+    width = block.row_bytes
+    breaks = (np.diff(rows) != 1) | (np.diff(places) != 1)
+    for first, last in runs(len(rows), breaks):
+        start = int(places[first]) * width
+        piece = target[start : start + (last - first) * width]
+        container.fill(stream, header.path, name, block.offset + int(rows[first]) * width, piece)
+
+
+def runs(n: int, breaks: np.ndarray) -> Iterable[tuple[int, int]]:
+    """First and last (exclusive) of each stretch of n things, given the n - 1 breaks between."""
+    cuts = (np.flatnonzero(breaks) + 1).tolist()
+    return zip([0, *cuts], [*cuts, n], strict=True) if n else ()
 
 
 def _header(contents: Contents) -> Header:

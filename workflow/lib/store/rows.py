@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
 
 from lib.repro import seed_for
 from lib.store.format import CatalogueError, not_finite, problem, row_digests
-from lib.store.header import opened, scatter, whole
+from lib.store.header import opened, runs, scatter, whole
 
 
 class ShardRows:
@@ -51,20 +53,34 @@ class ShardRows:
         Raises:
             ShardError: naming the first network that is damaged, or not finite though it is ok.
         """
-        path = self.header.path
-        try:
-            with path.open("rb", buffering=0) as stream:
-                block = self.header.blocks["weights"]
-                scatter(stream, path, "weights", block, rows, weights, places)
-        except OSError as error:
-            raise problem(path, f"cannot be read: {error.strerror}", "weights") from error
+        with self._stream() as stream:
+            scatter(stream, self.header, "weights", rows, weights, places)
         if not verify:
             return
-        piece = weights[places]
+        neighbours = places[-1] - places[0] == len(places) - 1 and (np.diff(places) == 1).all()
+        piece = weights[places[0] : places[-1] + 1] if neighbours else weights[places]
         differ = (row_digests(piece) != self._digests[rows]).any(1)
         self._refuse(rows[differ], "damaged: row {row} ({name}) differs from its SHA-256")
         bad = not_finite(piece, self._status[rows])
         self._refuse(rows[bad], "NaN or infinity in row {row} ({name}), whose status is ok")
+
+    def expect(self, rows: np.ndarray) -> None:
+        """Have the system fetch rows [k] from the disk while other work goes on."""
+        block = self.header.blocks["weights"]
+        width = block.row_bytes
+        with self._stream() as stream:
+            for first, last in runs(len(rows), np.diff(rows) != 1):
+                place, size = block.offset + int(rows[first]) * width, (last - first) * width
+                os.posix_fadvise(stream.fileno(), place, size, os.POSIX_FADV_WILLNEED)
+
+    @contextmanager
+    def _stream(self) -> Iterator[BinaryIO]:
+        path = self.header.path
+        try:
+            with path.open("rb", buffering=0) as stream:
+                yield stream
+        except OSError as error:
+            raise problem(path, f"cannot be read: {error.strerror}", "weights") from error
 
     def _refuse(self, rows: np.ndarray, what: str) -> None:
         if len(rows):
@@ -97,7 +113,7 @@ class Places:
         self._codes, files = pd.factorize(frame["shard"])
         self._paths = [root / file for file in files]
         self._rows = frame["row"].to_numpy(np.int64)
-        self._networks = np.array([name.encode() for name in frame["network"]], "S")
+        self._networks = np.array([name.encode() for name in frame["network"].tolist()], "S")
         self._shards = shards
         self.layout = self._shard(0).header.layout
 
@@ -116,12 +132,10 @@ class Places:
             CatalogueError: the table does not fit a shard.
         """
         weights = np.empty((len(places), self.parameters), np.float32)
-        codes, rows = self._codes[places], self._rows[places]
-        order = np.lexsort((rows, codes))
-        for group in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
-            shard = self._shard(codes[group[0]])
-            self._check(shard, rows[group], self._networks[places[group]])
-            shard.read(rows[group], weights, group, verify)
+        for shard, group in self._by_shard(places):
+            rows = self._rows[places[group]]
+            self._check(shard, rows, self._networks[places[group]])
+            shard.read(rows, weights, group, verify)
         return weights
 
     def batches(
@@ -139,10 +153,20 @@ class Places:
         if seed is not None:
             order = np.random.default_rng(seed_for("store", "stream", seed)).permutation(order)
         step = batch * max(1, window // (4 * self.parameters * batch))
-        for places in np.split(order, range(step, len(order), step)):
+        windows = np.split(order, range(step, len(order), step))
+        for places, following in zip(windows, [*windows[1:], order[:0]], strict=True):
+            for shard, group in self._by_shard(following):
+                shard.expect(self._rows[following[group]])
             weights = self.read(places, verify)
             for at in range(0, len(places), batch):
                 yield places[at : at + batch], weights[at : at + batch]
+
+    def _by_shard(self, places: np.ndarray) -> Iterator[tuple[ShardRows, np.ndarray]]:
+        """Each shard that some places [k] lie in, and which of them, in the order of its rows."""
+        codes = self._codes[places]
+        order = np.lexsort((self._rows[places], codes))
+        for first, last in runs(len(places), np.diff(codes[order])):
+            yield self._shard(codes[order[first]]), order[first:last]
 
     def _shard(self, code: int) -> ShardRows:
         path = self._paths[code]

@@ -1,0 +1,1 @@
+"""Benchmarks: what the engine costs, measured against plain alternatives in the same run."""
