@@ -5,6 +5,7 @@ import os
 from lib.data.images import check_source
 from lib.embed.arm import find_arm
 from lib.errors import InputError
+from lib.exchange.network import zoo_files
 from lib.repro import code_hash
 from lib.study import parse_study
 from lib.zoo import shard_ranges
@@ -16,6 +17,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 try:
     STUDY = parse_study(config)
     check_source(STUDY.images)
+    IMPORTED = {name: zoo_files(path) for name, path in STUDY.zoo.imported.items()}
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -44,6 +46,11 @@ def instances(architecture):
     """The instances of each shard of an architecture, by the shard's number in file names."""
     ranges = shard_ranges(STUDY.zoo.of(architecture).total, STUDY.zoo.shard_size)
     return {f"{k:03d}": [numbers.start, numbers.stop] for k, numbers in enumerate(ranges)}
+
+
+def one_of(architectures):
+    """The wildcard constraint that lets these through, and nothing where there are none."""
+    return "|".join(architectures) or "(?!)"
 
 
 def shards(architectures):

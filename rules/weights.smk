@@ -1,5 +1,7 @@
 """Weight extraction: batch norm fused, one HDF5 shard for each trained shard, and the catalogue.
 
+Architectures of `zoo.imported` are not trained; their shards are taken from the zoo named there.
+
 Output: weights/{architecture}/shard_*.h5 (workflow/lib/FORMAT.md) and weights/catalogue.csv.
 """
 
@@ -13,6 +15,8 @@ rule extract_shard:
         RESULTS / "weights/{architecture}/shard_{shard}.h5",
     log:
         RESULTS / "logs/extract_shard/{architecture}_{shard}.log",
+    wildcard_constraints:
+        architecture=one_of(name for name in ARCHITECTURES if name not in IMPORTED),
     conda:
         "../envs/torch.yaml"
     params:
@@ -23,6 +27,33 @@ rule extract_shard:
         "Weights: extracting {wildcards.architecture}, shard {wildcards.shard}"
     script:
         "../workflow/scripts/extract_shard.py"
+
+
+rule adopt_shard:
+    input:
+        zoo=lambda wildcards: IMPORTED[wildcards.architecture],
+        validation=IMAGES["validation"],
+    output:
+        RESULTS / "weights/{architecture}/shard_{shard}.h5",
+    log:
+        RESULTS / "logs/adopt_shard/{architecture}_{shard}.log",
+    wildcard_constraints:
+        architecture=one_of(IMPORTED),
+    conda:
+        "../envs/torch.yaml"
+    threads: STUDY.threads
+    params:
+        zoo=lambda wildcards: STUDY.zoo.imported[wildcards.architecture],
+        counts=lambda wildcards: block(STUDY.zoo.of(wildcards.architecture)),
+        instances=lambda wildcards: instances(wildcards.architecture)[wildcards.shard],
+        run={"device": STUDY.device, "threads": STUDY.threads},
+        code=lambda wildcards: code_hash(
+            "lib.exchange.adopt", nets.module_of(wildcards.architecture)
+        ),
+    message:
+        "Weights: taking {wildcards.architecture}, shard {wildcards.shard}, from {params.zoo}"
+    script:
+        "../workflow/scripts/adopt_shard.py"
 
 
 rule catalogue:

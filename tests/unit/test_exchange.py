@@ -64,6 +64,7 @@ def test_a_loaded_network_is_the_one_that_was_trained(toy, name):
     for place in (toy.catalogue, shard, toy.catalogue.parent, Catalogue.load(toy.catalogue)):
         module = lib.load_network(place, f"{name}-0003")
         assert not module.training and module.architecture == name
+        assert store.read_header(shard).arguments == {"channels": 1, "size": 8, "classes": 4}
         with torch.no_grad():
             torch.testing.assert_close(
                 module(toy.test.x), toy.unfused(name, 3)(toy.test.x), rtol=1e-5, atol=1e-5

@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from lib import population, store
-from lib.config import Instances
+from lib.config import ConfigError, Instances
 from lib.data.images import ImageSplit
 from lib.exchange import folder
 from lib.exchange.adopt import adopt
 from lib.exchange.importing import write_zoo
 from lib.exchange.network import ExchangeError
 from lib.store import Catalogue, CatalogueError
+from lib.study import parse_study
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 COUNTS = Instances(train=2, validation=1, test=2)
@@ -82,6 +83,13 @@ def test_where_they_come_from_is_said(zoos, adopted):
     assert header.provenance["dataset"] == "toy"
     assert header.provenance["imported"]["provenance"]["format"] == "folder"
     assert len(header.provenance["imported"]["shards"]["shard_000.h5"]) == 64
+
+
+def test_a_study_names_imported_zoos_by_architectures_it_has():
+    study = parse_study({"zoo": {"imported": {"ResNet8": "zoos/mine"}}})
+    assert study.zoo.imported == {"ResNet8": "zoos/mine"}
+    with pytest.raises(ConfigError, match="zoo.imported names VGG, which is not in architectures"):
+        parse_study({"zoo": {"imported": {"VGG": "zoos/mine"}}})
 
 
 def test_a_zoo_that_does_not_suit_the_study_is_one_clear_error(toy, zoos):

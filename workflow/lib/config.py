@@ -305,6 +305,11 @@ class Zoo(Block):
     overrides: dict[str, Instances] = Field(
         {}, description="other numbers for single architectures, by name"
     )
+    imported: dict[str, str] = Field(
+        {},
+        description="zoos to take networks from instead of training them, by architecture: a "
+        "catalogue, a shard or a folder of shards (`docs/zoos.md`)",
+    )
     shard_size: Count = Field(
         20,
         description="networks trained by one job and stored in one file; "
@@ -484,7 +489,8 @@ class Study(Block):
             )
         if self.device == "cpu" and self.zoo.precision != "float32":
             raise ValueError(f"zoo.precision {self.zoo.precision} needs device cuda")
-        for name in self.zoo.overrides:
-            if name not in self.architectures:
-                raise ValueError(f"zoo.overrides names {name}, which is not in architectures")
+        for field in ("overrides", "imported"):
+            for name in getattr(self.zoo, field):
+                if name not in self.architectures:
+                    raise ValueError(f"zoo.{field} names {name}, which is not in architectures")
         return self

@@ -71,6 +71,11 @@ def extract(
         frame,
         raw,
         dict(provenance) | trained.engine,
+        {
+            "channels": images.x.shape[1],
+            "size": images.x.shape[2],
+            "classes": len(images.classes),
+        },
     )
 
 

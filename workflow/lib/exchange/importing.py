@@ -21,6 +21,7 @@ from lib.progress import track
 from lib.repro import seed_for, versions
 from lib.store import Catalogue, Shard, write_shard
 from lib.store.format import STANDARD
+from lib.zoo import network_name
 
 SHARD_BYTES = 1 << 26
 UNKNOWN_SEED = -1
@@ -119,7 +120,9 @@ def _completed(table: pd.DataFrame, shares: tuple[float, float], seed: int) -> p
     table = table.assign(instance=instance.astype("int64"))
     if "network" not in table:
         unknown = [-1] * len(table)
-        names = [_name(*row) for row in zip(*(table.get(n, unknown) for n in NAMING), strict=True)]
+        names = [
+            network_name(*row) for row in zip(*(table.get(n, unknown) for n in NAMING), strict=True)
+        ]
         table = table.assign(network=names)
     if "split" not in table:
         table = table.assign(split=_splits(table, shares, seed))
@@ -130,11 +133,6 @@ def _completed(table: pd.DataFrame, shares: tuple[float, float], seed: int) -> p
     for name in table.columns:
         table[name] = _storable(name, table[name])
     return table[[*LEADING, *(name for name in table.columns if name not in LEADING)]]
-
-
-def _name(architecture: str, instance: int, checkpoint_epoch: int) -> str:
-    suffix = "" if checkpoint_epoch < 0 else f"-e{checkpoint_epoch:04d}"
-    return f"{architecture}-{instance:04d}{suffix}"
 
 
 def _storable(name: str, column: pd.Series) -> pd.Series:
