@@ -206,6 +206,8 @@ def _allowed(field: Mapping, tick: str = "") -> str:
         values = field.get("enum", [field.get("const")])
         return ", ".join(f"{tick}{_scalar(value)}{tick}" for value in values)
     kind = field.get("type", "any value")
+    if kind == "object" and isinstance(field.get("additionalProperties"), Mapping):
+        return f"for each name: {_allowed(field['additionalProperties'], tick)}"
     if kind == "object" and "description" in field:
         words = field["description"]
         return words if tick else words.replace("`", "")
