@@ -169,15 +169,23 @@ def test_tensors_count_by_name_type_shape_and_bytes(tmp_path):
 def test_hdf5_files_count_by_their_datasets_at_any_depth(tmp_path):
     path = tmp_path / "x.h5"
 
-    def digest(value, group="inner", **options):
+    def digest(value, group="inner", attributes=(), **options):
         with h5py.File(path, "w") as file:
             file.create_dataset(f"{group}/a", data=np.array([[1.0, value]]), **options)
             file["b"] = np.arange(3)
+            for where, name, said in attributes:
+                file[where].attrs[name] = said
         return content_digest(path)
 
     first = digest(2.0)
     assert digest(2.0, chunks=(1, 1), compression="gzip", track_times=True) == first
     assert digest(np.nextafter(2.0, 3)) != first and digest(2.0, "outer") != first
+    places = ("/", "inner", "inner/a")
+    said = [digest(2.0, attributes=[(where, "mean", 0.5)]) for where in places]
+    said += [digest(2.0, attributes=[("/", "mean", value)]) for value in (0.25, "0.5", [0.5, 0.5])]
+    said.append(digest(2.0, attributes=[("/", "std", 0.5)]))
+    assert len({first, *said}) == 1 + len(said)
+    assert digest(2.0, attributes=[("inner", "mean", 0.5)]) == said[1]
 
 
 def test_a_file_of_another_kind_is_an_error(tmp_path):

@@ -37,14 +37,8 @@ def content_digest(path: str | Path) -> str:
     if path.suffix == ".safetensors":
         return digest_arrays(load_file(path))
     if path.suffix == ".h5":
-        arrays: dict[str, np.ndarray] = {}
         with h5py.File(path) as file:
-            file.visititems(
-                lambda name, item: (
-                    arrays.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
-                )
-            )
-        return digest_arrays(arrays)
+            return digest_arrays(_hdf5(file))
     raise InputError(f"{path}: no content digest for files of this kind")
 
 
@@ -85,6 +79,20 @@ def _table(path: Path) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([row[k] for k in keep] for row in rows)
     return text.getvalue()
+
+
+def _hdf5(file: h5py.File) -> dict[str, np.ndarray]:
+    """All datasets by path, and all attributes as `path@name`."""
+    arrays: dict[str, np.ndarray] = {}
+
+    def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(item, h5py.Dataset):
+            arrays[name] = item[()]
+        arrays.update({f"{name}@{key}": np.asarray(value) for key, value in item.attrs.items()})
+
+    add("", file)
+    file.visititems(add)
+    return arrays
 
 
 def _text(text: str) -> str:
