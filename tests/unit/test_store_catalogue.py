@@ -336,6 +336,21 @@ def test_catalogue_files_that_are_none(zoo, tmp_path):
         Catalogue.load(file)
 
 
+def test_texts_that_look_like_numbers_stay_texts(tmp_path):
+    shard = make(8)
+    shard.instances["note"] = ["nan", "NA", "", "007", "1e5", "True", " ", "-inf"]
+    shard.instances["empty"] = ""
+    shard.instances["count"] = [0, -1, 2**63 - 1, -(2**63), 5, 6, 7, 8]
+    shard.instances["measure"] = [np.nan, np.inf, -np.inf, -0.0, 5e-324, 1e308, 0.1, 1 / 3]
+    write_shard(tmp_path / "x.h5", shard)
+    catalogue = Catalogue.build([tmp_path / "x.h5"])
+    catalogue.save(tmp_path / "c.csv")
+    loaded = Catalogue.load(tmp_path / "c.csv").frame
+    pd.testing.assert_frame_equal(loaded, catalogue.frame, check_exact=True)
+    assert list(loaded["note"]) == list(shard.instances["note"])
+    assert np.signbit(loaded["measure"][3])
+
+
 def test_catalogue_saved_again_without_quotes_is_read(zoo, tmp_path):
     catalogue = Catalogue.build(zoo)
     catalogue.frame.drop(columns="note").to_csv(
