@@ -68,11 +68,17 @@ def footprint(
         kept=2 * state * (1 + len(cfg.snapshots)),  # once more when all are put together
         # A copy is worked on where only some of a group train; draws are stacked, then copied.
         state=2 * (state + slots * parameters) + 3 * draws + 3 * logits,
-        running=_measure(module, stack, cfg, images) // 2,
+        running=_measure(module, stack, cfg, images, validation) // 2,
     )
 
 
-def _measure(module: nn.Module, stack: ensemble.Stack, cfg: Training, images: ImageSplit) -> int:
+def _measure(
+    module: nn.Module,
+    stack: ensemble.Stack,
+    cfg: Training,
+    images: ImageSplit,
+    validation: ImageSplit,
+) -> int:
     """Most bytes that a training step or a prediction of the stack sets aside."""
     count, shape = ensemble.size(stack), images.x.shape[1:]
     zeros = np.zeros(count)
@@ -85,7 +91,8 @@ def _measure(module: nn.Module, stack: ensemble.Stack, cfg: Training, images: Im
         _ = torch.zeros_like(x)  # what the batch was picked from
         backend.step(backend.live, x, y, torch.zeros(count, 1, dtype=dtype))
     with _Peak() as prediction:
-        x = torch.zeros(ensemble.EVALUATION_BATCH, *shape, dtype=dtype)
+        batch = min(ensemble.EVALUATION_BATCH, len(validation.y))
+        x = torch.zeros(batch, *shape, dtype=dtype)
         backend.outputs(list(range(count)), x)
     return max(training.most, prediction.most)
 
