@@ -230,6 +230,8 @@ VARIABLE = h5py.string_dtype("utf-8")
         (nan("batch_norm/bn.weight"), "'batch_norm/bn.weight': NaN or infinity in 'ResNet8-0002'"),
         (value("instances/status", 1, b"no"), "'instances/status': 'no', expected ok or"),
         (value("instances/note", 1, b"\xff"), "'instances/note': not UTF-8"),
+        (value("instances/note", 1, b"a\0b"), "'instances/note': a text has a NUL character"),
+        (attribute("provenance", np.bytes_("{\0}")), "'provenance' has a NUL character"),
         (value("instances/instance", 1, 0), "'instances/instance': 0 occurs more than once"),
         (replace("weights", dtype="<f8"), "'weights': dtype <f8, expected <f4"),
         (replace("weights", dtype=">f4"), "'weights': dtype >f4, which the format does not know"),

@@ -241,4 +241,6 @@ def _text(path: Path, item: Any, name: str, size: int, dataset: str | None = Non
         raise problem(path, f"{where} must be one text of fixed length", dataset)
     value = np.empty((), f"S{kind.get_size()}")
     attribute.read(value)
+    if b"\0" in value.item():
+        raise problem(path, f"{where} has a NUL character in it", dataset)
     return value.item().decode()

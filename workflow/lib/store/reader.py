@@ -144,6 +144,8 @@ def _frame(header: Header, table: dict[str, np.ndarray]) -> pd.DataFrame:
             )
         except UnicodeDecodeError as error:
             raise problem(header.path, f"not UTF-8: {error}", f"instances/{name}") from error
+        if values.dtype.kind == "S" and any("\0" in text for text in columns[name]):
+            raise problem(header.path, "a text has a NUL character in it", f"instances/{name}")
     return pd.DataFrame(columns)
 
 
