@@ -13,7 +13,7 @@ from lib import nets
 from lib.config import Training
 from lib.data.images import ImageSplit
 from lib.training import Engine, train
-from lib.training.memory import Footprint, MemoryPlanError, footprint, group_size
+from lib.training.memory import WORKSPACE, Footprint, MemoryPlanError, footprint, group_size
 
 MB = 10**6
 
@@ -35,7 +35,7 @@ def test_the_footprint_of_a_linear_network_is_known():
     parameters, batch, logits = 650 * 4, 50 * 64 * 4, 20 * 10 * 4
     assert found.kept == 2 * parameters * 2
     assert found.state == 2 * 3 * parameters + 3 * (100 * 8 + logits)
-    assert 2 * batch + parameters < found.running < 3 * batch + 4 * parameters + 50 * 64 * 8
+    assert 2 * batch + parameters < found.running / WORKSPACE < 3 * batch + 4 * parameters
 
 
 def test_larger_batches_and_larger_images_take_more():
@@ -79,7 +79,7 @@ def test_the_plan_is_near_the_memory_really_taken(name, width, more):
     )
     planned, peak = map(int, ended.stdout.split())
     assert 50 * MB < peak
-    assert 0.6 < planned / peak < 1.7, (planned / MB, peak / MB)
+    assert 0.9 < planned / peak < 2, (planned / MB, peak / MB)
 
 
 def plan(monkeypatch, limit: int, total: int = 100, **engine) -> int:

@@ -278,17 +278,21 @@ def test_a_module_that_is_not_there_is_named(fake, module):
         code_hash(module)
 
 
-def test_a_change_of_the_report_does_not_retrain_the_zoo(tmp_path, monkeypatch):
+def test_a_change_of_the_report_or_the_store_does_not_retrain_the_zoo(tmp_path, monkeypatch):
     shutil.copytree(LIB, tmp_path / "lib", ignore=shutil.ignore_patterns("__pycache__"))
-    before = code_hash("lib.zoo")
+    before = code_hash("lib.training.shard")
     monkeypatch.setattr(repro, "ROOT", tmp_path / "lib")
-    assert code_hash("lib.zoo") == before
-    for path in (tmp_path / "lib" / "report").rglob("*.py"):
+    assert code_hash("lib.training.shard") == before
+    for path in (
+        p for part in ("report", "store") for p in (tmp_path / "lib" / part).rglob("*.py")
+    ):
         path.write_text(path.read_text() + "\nCHANGED = 1\n")
-    assert code_hash("lib.zoo") == before
-    path = tmp_path / "lib" / "training.py"
-    path.write_text(path.read_text() + "\nCHANGED = 1\n")
-    assert code_hash("lib.zoo") != before
+    assert code_hash("lib.training.shard") == before
+    for name in ("training/loop", "kernels/conv", "ensemble"):
+        path = tmp_path / "lib" / f"{name}.py"
+        path.write_text(path.read_text() + "\nCHANGED = 1\n")
+        assert code_hash("lib.training.shard") != before
+        before = code_hash("lib.training.shard")
 
 
 def test_versions_name_python_and_the_installed_libraries(monkeypatch):
@@ -302,6 +306,7 @@ def test_versions_name_python_and_the_installed_libraries(monkeypatch):
 @pytest.mark.parametrize(
     "module, independent_of",
     [
+        ("lib.training.shard", ("lib.store", "lib.embed", "lib.zoo", "lib.report", "lib.config")),
         ("lib.zoo", ("lib.embed", "lib.explore", "lib.evaluate", "lib.report", "lib.config")),
         ("lib.embed.trainer", ("lib.explore", "lib.evaluate", "lib.report")),
         ("lib.explore.interpolation", ("lib.report",)),

@@ -28,6 +28,8 @@ from lib.training.optim import OPTIMIZERS
 from lib.training.vmap import VmapBackend
 
 PAGE = 4096
+# What kernels set aside for themselves (copies in their own order, buffers), which are no tensors.
+WORKSPACE = 2
 CUDA_CONTEXT = 600 * 2**20  # bytes that CUDA and its libraries take on the device
 
 
@@ -68,7 +70,7 @@ def footprint(
         kept=2 * state * (1 + len(cfg.snapshots)),  # once more when all are put together
         # A copy is worked on where only some of a group train; draws are stacked, then copied.
         state=2 * (state + slots * parameters) + 3 * draws + 3 * logits,
-        running=_measure(module, stack, cfg, images, validation) // 2,
+        running=int(WORKSPACE * _measure(module, stack, cfg, images, validation) / 2),
     )
 
 
