@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-LIBRARIES = ("torch", "numpy", "h5py", "pandas", "scikit-learn", "snakemake")
+LIBRARIES = ("torch", "llvmlite", "numpy", "h5py", "pandas", "scikit-learn", "snakemake")
 ROOT = Path(__file__).parent
 # What a config says reaches the rules as values; messages and progress change no result.
 UNHASHED = frozenset({"lib.config", "lib.config_faults", "lib.errors", "lib.progress"})

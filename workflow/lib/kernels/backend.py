@@ -1,4 +1,4 @@
-"""The compiled backend of training: instances as rows of one matrix, trained one after the other."""
+"""The compiled backend of training: instances are rows of one matrix, trained one by one."""
 
 from __future__ import annotations
 

@@ -68,7 +68,9 @@ class Emitter:
         return found
 
     @contextmanager
-    def loop(self, stop: int | ir.Value, start: int | ir.Value = 0) -> Iterator[ir.Value]:
+    def loop(
+        self, stop: int | ir.Value, start: int | ir.Value = 0, step: int = 1
+    ) -> Iterator[ir.Value]:
         """Repeat the body for every index from `start` to before `stop`."""
         b, stop = self.b, integer(stop)
         index = self.variable(integer(start))
@@ -79,7 +81,7 @@ class Emitter:
         b.position_at_end(body)
         current = index.value
         yield current
-        index.value = b.add(current, integer(1))
+        index.value = b.add(current, integer(step))
         b.branch(head)
         b.position_at_end(after)
 
@@ -95,9 +97,11 @@ class Emitter:
         """The address so many elements behind a pointer."""
         return self.b.gep(pointer, [self.sum(*offsets)], source_etype=of)
 
-    def times(self, value: ir.Value | int, factor: int) -> ir.Value | int:
-        """An integer times a constant."""
-        return value * factor if isinstance(value, int) else self.b.mul(value, integer(factor))
+    def times(self, a: ir.Value | int, b: ir.Value | int) -> ir.Value | int:
+        """Product of integers."""
+        if isinstance(a, int) and isinstance(b, int):
+            return a * b
+        return self.b.mul(integer(a), integer(b))
 
     def load(self, pointer: ir.Value, *offsets: int | ir.Value) -> ir.Value:
         """The aligned vector of 16 floats at an address."""
@@ -123,7 +127,20 @@ class Emitter:
         found = ir.GlobalVariable(self.module, kind, name)
         found.global_constant, found.linkage = True, "internal"
         found.initializer = ir.Constant(kind, data.tolist())
+        found.type = POINTER  # llvmlite would give tables of different lengths different types
         return found
+
+    @contextmanager
+    def pairs(self, table: ir.Value, group: ir.Value) -> Iterator[tuple[ir.Value, ir.Value]]:
+        """Every pair of a group of a table that `conv.grouped` made."""
+        with self.loop(self.entry_of(table, group, 1), self.entry_of(table, group), 2) as at:
+            yield self.entry_of(table, at), self.entry_of(table, at, 1)
+
+    @contextmanager
+    def when(self, value: ir.Value, known: int) -> Iterator[None]:
+        """Run the body if an integer is this one."""
+        with self.b.if_then(self.b.icmp_signed("==", value, integer(known))):
+            yield
 
     def entry_of(self, table: ir.Value, *offsets: int | ir.Value) -> ir.Value:
         """A number of a table."""

@@ -1,4 +1,4 @@
-"""A plain module as a list of operations that the compiler knows, found by tracing it with torch.fx.
+"""A plain module as a list of operations that the compiler knows, found by torch.fx tracing.
 
 What the compiler does not know is refused by name, never computed in another way.
 """
@@ -14,8 +14,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import fx, nn
-from torch.fx.passes.shape_prop import ShapeProp
+from torch import Tensor, fx, nn
 
 from lib.errors import InputError
 from lib.kernels.conv import Taps, taps
@@ -74,13 +73,24 @@ def trace(module: nn.Module, shape: tuple[int, ...]) -> Graph:
     except Exception as error:
         raise refusal(f"{type(module).__name__} cannot be traced ({error})") from error
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        ShapeProp(traced.eval()).propagate(torch.zeros(2, *shape))
+        _Shapes(traced.eval()).run(torch.zeros(2, *shape))
     return _Reader(traced).read()
 
 
 def refusal(what: str) -> UnsupportedError:
     """The error that refuses a module."""
     return UnsupportedError(f"the compiled kernels do not know {what}: set zoo.kernels to vmap")
+
+
+class _Shapes(fx.Interpreter):
+    """Runs a traced module and notes at each node the shape and type of what it gives."""
+
+    def run_node(self, n: fx.Node) -> Any:
+        """The node's value."""
+        value = super().run_node(n)
+        if isinstance(value, Tensor):
+            n.meta["shape"], n.meta["dtype"] = tuple(value.shape), value.dtype
+        return value
 
 
 class _Reader:
@@ -119,7 +129,8 @@ class _Reader:
             raise refusal(f"layer {node.target!r} ({type(layer).__name__})")
         reader = FUNCTIONS.get(node.target)
         if reader is None:
-            raise refusal(f"{node.op} {getattr(node.target, '__name__', node.target)!r}")
+            what = "a parameter of its own," if node.op == "get_attr" else node.op
+            raise refusal(f"{what} {getattr(node.target, '__name__', node.target)!r}")
         return reader(self, node)
 
     def add(self, kind: str, inputs: list[Value], output: Value, weights=None, **options) -> Value:
@@ -133,10 +144,10 @@ class _Reader:
 
 
 def _value(node: fx.Node) -> Value:
-    meta = node.meta["tensor_meta"]
-    if meta.dtype != torch.float32 or len(meta.shape) < 2:
+    shape = node.meta.get("shape", ())
+    if node.meta.get("dtype") != torch.float32 or len(shape) < 2:
         raise refusal(f"{node.name!r}: its values are not float32 [batch, ...]")
-    return Value(meta.shape[1], tuple(meta.shape[2:]))
+    return Value(shape[1], shape[2:])
 
 
 def _names(node: fx.Node, layer: nn.Module, *wanted: str) -> dict[str, str]:

@@ -40,14 +40,14 @@ def derivative(e: Emitter, kind: str, known: ir.Value, slope: float) -> ir.Value
     return e.b.fsub(constant(1.0) if kind == "tanh" else known, square)
 
 
-def activate(e, x, y, vectors, *, kind: str, slope: float, cells: int, row: int) -> None:
+def activate(e, x, y, vectors, cells, *, kind: str, slope: float, row: int) -> None:
     """y = activation(x)."""
     with _each(e, cells, row, vectors) as at:
         e.store(activation(e, kind, e.load(x, at), slope), y, at)
 
 
 def activate_back(
-    e, known, dy, dx, vectors, *, kind: str, slope: float, cells: int, row: int, add: bool
+    e, known, dy, dx, vectors, cells, *, kind: str, slope: float, row: int, add: bool
 ) -> None:
     """dx (+)= dy times the derivative."""
     with _each(e, cells, row, vectors) as at:
@@ -55,14 +55,14 @@ def activate_back(
         e.store(e.b.fadd(e.load(dx, at), change) if add else change, dx, at)
 
 
-def scale(e, x, y, vectors, *, factor: float, cells: int, row: int, add: bool) -> None:
+def scale(e, x, y, vectors, cells, *, factor: float, row: int, add: bool) -> None:
     """y (+)= factor x."""
     with _each(e, cells, row, vectors) as at:
         value = e.b.fmul(e.load(x, at), constant(factor))
         e.store(e.b.fadd(e.load(y, at), value) if add else value, y, at)
 
 
-def total(e, a, b, y, vectors, *, cells: int, row: int) -> None:
+def total(e, a, b, y, vectors, cells, *, row: int) -> None:
     """y = a + b."""
     with _each(e, cells, row, vectors) as at:
         e.store(e.b.fadd(e.load(a, at), e.load(b, at)), y, at)
@@ -83,12 +83,11 @@ def mean(
 ) -> None:
     """y[c, p] (+)= factor times the sum of x[c, q] over the group of p: a pool, or its gradient."""
     members = [(p, (q * row, 0)) for p, group in enumerate(groups) for q in group]
-    starts, entries = grouped(e, len(groups), members)
+    table = e.table(grouped(len(groups), members))
     with e.loop(channels) as c, e.loop(len(groups)) as p, e.loop(vectors) as v:
         here = e.times(v, LANES)
         sum_ = e.variable(constant(0.0))
-        with e.loop(e.entry_of(starts, p, 1), e.entry_of(starts, p)) as n:
-            source = e.entry_of(entries, e.times(n, 2))
+        with e.pairs(table, p) as (source, _):
             value = e.load(x, e.times(c, sources * row), source, here)
             sum_.value = e.b.fadd(sum_.value, value)
         at = e.sum(e.times(c, len(groups) * row), e.times(p, row), here)
@@ -108,9 +107,9 @@ def norm(
     count,
     y,
     vectors,
+    channels,
+    positions,
     *,
-    channels: int,
-    positions: int,
     row: int,
     eps: float,
     momentum: float,
@@ -123,12 +122,14 @@ def norm(
     """
     one = constant(1.0)
     with e.loop(channels) as c:
-        start = e.times(c, positions * row)
+        start = e.times(c, e.times(positions, row))
         if training:
-            n = e.b.fmul(e.b.load(count, typ=F32), F32(float(positions)))
-            (whole,) = _sums(
-                e, start, positions, row, vectors, lambda at, here: [(e.load(x, at), e.load(mask, here))]
-            )
+            n = e.b.fmul(e.b.load(count, typ=F32), e.b.sitofp(positions, F32))
+
+            def there(at, here):
+                return [(e.load(x, at), e.load(mask, here))]
+
+            (whole,) = _sums(e, start, positions, row, vectors, there)
             average = e.b.fdiv(whole, n)
             centre = e.splat(average)
 
@@ -167,15 +168,15 @@ def norm_back(
     dbias,
     dx,
     vectors,
+    channels,
+    positions,
     *,
-    channels: int,
-    positions: int,
     row: int,
     add: bool,
 ) -> None:
     """Gradients of batch norm in training; dx (+)=."""
     with e.loop(channels) as c:
-        start = e.times(c, positions * row)
+        start = e.times(c, e.times(positions, row))
         centre = e.load(saved, e.times(c, 2 * LANES))
         inverse = e.load(saved, e.times(c, 2 * LANES), LANES)
 
@@ -188,7 +189,7 @@ def norm_back(
         change = e.b.fmul(sum_weighted, inverse)
         e.keep(e.b.extract_element(change, I32(0)), dweight, c)
         e.keep(found[0], dbias, c)
-        n = e.splat(e.b.fmul(e.b.load(count, typ=F32), F32(float(positions))))
+        n = e.splat(e.b.fmul(e.b.load(count, typ=F32), e.b.sitofp(positions, F32)))
         gain = e.b.fmul(inverse, e.splat(e.number(weight, c)))
         offset = e.b.fdiv(sum_plain, n)
         tilt = e.b.fdiv(e.b.fmul(change, inverse), n)
@@ -199,10 +200,10 @@ def norm_back(
             e.store(e.b.fadd(e.load(dx, at), value) if add else value, dx, at)
 
 
-def bias_back(e, dy, dbias, vectors, *, channels: int, positions: int, row: int) -> None:
+def bias_back(e, dy, dbias, vectors, channels, positions, *, row: int) -> None:
     """Gradient of a bias: dy summed over positions and batch."""
     with e.loop(channels) as c:
-        start = e.times(c, positions * row)
+        start = e.times(c, e.times(positions, row))
         (found,) = _sums(
             e, start, positions, row, vectors, lambda at, here: [(e.load(dy, at), constant(1.0))]
         )
@@ -210,7 +211,7 @@ def bias_back(e, dy, dbias, vectors, *, channels: int, positions: int, row: int)
 
 
 @contextmanager
-def _each(e: Emitter, cells: int, row: int, vectors: ir.Value) -> Iterator[ir.Value]:
+def _each(e: Emitter, cells: ir.Value, row: int, vectors: ir.Value) -> Iterator[ir.Value]:
     """Every vector of every cell, by its offset."""
     with e.loop(cells) as cell, e.loop(vectors) as v:
         yield e.sum(e.times(cell, row), e.times(v, LANES))
@@ -218,7 +219,7 @@ def _each(e: Emitter, cells: int, row: int, vectors: ir.Value) -> Iterator[ir.Va
 
 @contextmanager
 def _places(
-    e: Emitter, start: ir.Value, positions: int, row: int, vectors: ir.Value
+    e: Emitter, start: ir.Value, positions: ir.Value, row: int, vectors: ir.Value
 ) -> Iterator[tuple[ir.Value, ir.Value]]:
     """Every vector of a channel that starts at `start`: its offset, and its offset in the row."""
     with e.loop(positions) as p, e.loop(vectors) as v:
@@ -229,7 +230,7 @@ def _places(
 def _sums(
     e: Emitter,
     start: ir.Value,
-    positions: int,
+    positions: ir.Value,
     row: int,
     vectors: ir.Value,
     terms: Callable[[ir.Value, ir.Value], list[tuple[ir.Value, ir.Value]]],
@@ -239,9 +240,7 @@ def _sums(
 
     Each vector of a tile has a sum of its own, so that no addition waits for the one before.
     """
-    sums = {
-        (k, v): e.variable(constant(0.0)) for k in range(count) for v in range(TILE)
-    }
+    sums = {(k, v): e.variable(constant(0.0)) for k in range(count) for v in range(TILE)}
     for width, offset in tiled(e, vectors):
         with e.loop(positions) as p:
             for v in range(width):

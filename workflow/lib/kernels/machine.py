@@ -9,19 +9,21 @@ from llvmlite import binding as llvm
 from llvmlite import ir
 
 
+def processor() -> tuple[str, str]:
+    """Name and features of the processor that code is made for: this one."""
+    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+
+
 class Library:
-    """Machine code of a module; keep it for as long as its functions are called."""
+    """Machine code of a module."""
 
     def __init__(self, module: ir.Module) -> None:
         """Optimise and translate a module for the processor this runs on."""
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
         target = llvm.Target.from_default_triple()
-        machine = target.create_target_machine(
-            cpu=llvm.get_host_cpu_name(),
-            features=llvm.get_host_cpu_features().flatten(),
-            opt=3,
-        )
+        cpu, features = processor()
+        machine = target.create_target_machine(cpu=cpu, features=features, opt=3)
         module.triple = machine.triple
         code = llvm.parse_assembly(str(module))
         tuning = llvm.create_pipeline_tuning_options(speed_level=2)
@@ -38,4 +40,6 @@ class Library:
     def function(self, name: str, arguments: Sequence[type]) -> Callable:
         """A function of the module as a Python callable."""
         address = self.engine.get_function_address(name)
-        return ctypes.CFUNCTYPE(None, *arguments)(address)
+        found = ctypes.CFUNCTYPE(None, *arguments)(address)
+        found.library = self  # the code lives as long as its functions
+        return found

@@ -1,4 +1,4 @@
-"""Where every buffer of a training step lies: buffers that are never needed at once share a place."""
+"""Where the buffers of a training step lie: those never needed at once share a place."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ others there are.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from llvmlite import ir
@@ -19,6 +19,7 @@ from lib.kernels.machine import Library
 from lib.kernels.plan import Plan, plan
 
 RATES = 3  # floats for each step: see `steps.adam`
+LOSSES = {"cross_entropy": steps.cross_entropy, "squared_error": steps.squared_error}
 EPOCH = ("state", "slots", "inputs", "targets", "order", "shifts", "flips", "rates", "hyper")
 
 
@@ -86,10 +87,17 @@ class _Kernels:
     """The kernels of a module, each written once for each set of its fixed numbers."""
 
     def __init__(self, module: ir.Module) -> None:
-        self.module, self.found = module, {}
+        self.module, self.found, self.tables = module, {}, {}
 
-    def call(self, caller: Emitter, body: Callable, *values: ir.Value, **fixed) -> None:
-        """Call the kernel that `body` writes."""
+    def table(self, e: Emitter, numbers: tuple[int, ...]) -> ir.Value:
+        """A constant table of the module."""
+        if numbers not in self.tables:
+            self.tables[numbers] = e.table(numbers)
+        return self.tables[numbers]
+
+    def call(self, caller: Emitter, body: Callable, *values: ir.Value | int, **fixed) -> None:
+        """Call the kernel that `body` writes; whole numbers among the values are handed over."""
+        values = tuple(map(integer, values))
         key = (body, len(values), tuple(sorted(fixed.items())))
         if key not in self.found:
             name = f"{body.__name__}_{len(self.found)}"
@@ -117,6 +125,17 @@ class _Writer:
         self.kernels, self.graph, self.offsets, self.plan = kernels, graph, offsets, plan
         self.recipe, self.row, self.training = recipe, recipe.row, training
         self.written: set[int] = set()
+        convolutions = [op for op in graph.operations if op.kind == "conv"]
+        rows, tiles = set(), set()
+        for op in convolutions:
+            x, y = op.inputs[0], op.output
+            rows |= {size for value in (x, y) for _, size in conv.blocks(value.channels, conv.ROWS)}
+            tiles |= {
+                (outs, ins)
+                for _, outs in conv.blocks(y.channels, conv.OUTS)
+                for _, ins in conv.blocks(x.channels, conv.INS)
+            }
+        self.rows, self.tiles = tuple(sorted(rows)), tuple(sorted(tiles))
 
     def start(self, name: str, pointers: int) -> tuple[Emitter, list[ir.Value], ir.Value]:
         """Begin a function of so many pointers and one number."""
@@ -124,7 +143,7 @@ class _Writer:
         *found, count = self.e.function.args
         return self.e, found, count
 
-    def call(self, body: Callable, *values: ir.Value, **fixed) -> None:
+    def call(self, body: Callable, *values: ir.Value | int, **fixed) -> None:
         self.kernels.call(self.e, body, *values, **fixed)
 
     def forward(self) -> None:
@@ -159,55 +178,67 @@ class _Writer:
         return self.e.at(self.work, self.plan.gradient + self.offsets[op.weights[name]])
 
     def conv(self, op: Operation) -> None:
-        x, y = op.inputs[0], op.output
-        biased = "bias" in op.weights
-        bias = self.weight(op, "bias" if biased else "weight")
-        self.call(
-            conv.product,
-            self.data(x),
-            self.weight(op, "weight"),
-            bias,
-            self.data(y),
-            self.vectors,
-            biased=biased,
-            **self._shapes(op),
-        )
+        x, y, joined = op.inputs[0], op.output, op.options["taps"]
+        bias = self.weight(op, "bias") if "bias" in op.weights else self.table([0] * y.channels)
+        steps = (x.channels * joined.count, joined.count)
+        self._product(op, x, y, self.data(x), self.data(y), bias, steps, False)
 
     def conv_back(self, op: Operation) -> None:
-        x, y = op.inputs[0], op.output
-        dy = self.grad(y)
+        x, y, joined = op.inputs[0], op.output, op.options["taps"]
         if "bias" in op.weights:
-            size = {"channels": y.channels, "positions": y.positions, "row": self.row}
-            self.call(layers.bias_back, dy, self.slope(op, "bias"), self.vectors, **size)
+            size = (y.channels, y.positions)
+            bias = self.slope(op, "bias")
+            self.call(layers.bias_back, self.grad(y), bias, self.vectors, *size, row=self.row)
+        bands, pairs = conv.bands(joined, self.row)
+        cuts = [conv.blocks(y.channels, conv.OUTS), conv.blocks(x.channels, conv.INS)]
         self.call(
             conv.weight_gradient,
             self.data(x),
-            dy,
+            self.grad(y),
             self.slope(op, "weight"),
+            self.table(pairs),
+            *(self.table(sum(cut, ())) for cut in cuts),
             self.vectors,
-            **self._shapes(op),
+            bands,
+            joined.count,
+            *map(len, cuts),
+            y.positions,
+            x.positions,
+            x.channels,
+            row=self.row,
+            sizes=self.tiles,
         )
         if x in self.plan.grad:
-            self.call(
-                conv.product,
-                dy,
-                self.weight(op, "weight"),
-                self.weight(op, "weight"),
-                self.grad(x),
-                self.vectors,
-                biased=False,
-                transposed=True,
-                add=self.adds(x),
-                **(self._shapes(op) | {"outs": x.channels, "ins": y.channels}),
-            )
+            bias = self.table([0] * x.channels)
+            steps = (joined.count, x.channels * joined.count)
+            self._product(op, y, x, self.grad(y), self.grad(x), bias, steps, True)
 
-    def _shapes(self, op: Operation) -> dict:
-        return {
-            "row": self.row,
-            "taps": op.options["taps"],
-            "outs": op.output.channels,
-            "ins": op.inputs[0].channels,
-        }
+    def _product(
+        self, op: Operation, x: Value, y: Value, source, target, bias, steps, back
+    ) -> None:
+        cut = conv.blocks(y.channels, conv.ROWS)
+        self.call(
+            conv.product,
+            source,
+            self.weight(op, "weight"),
+            bias,
+            target,
+            self.table(conv.gathers(op.options["taps"], self.row, back)),
+            self.table(sum(cut, ())),
+            self.vectors,
+            len(cut),
+            y.positions,
+            x.positions,
+            x.channels,
+            *steps,
+            int(back and self.adds(y)),
+            row=self.row,
+            sizes=self.rows,
+        )
+
+    def table(self, numbers: Sequence[int]) -> ir.Value:
+        """A constant table; the same numbers are kept once."""
+        return self.kernels.table(self.e, tuple(numbers))
 
     def norm(self, op: Operation) -> None:
         self.call(
@@ -222,10 +253,11 @@ class _Writer:
             self.count,
             self.data(op.output),
             self.vectors,
+            *self._channels(op),
+            row=self.row,
             eps=op.options["eps"],
             momentum=op.options["momentum"],
             training=self.training,
-            **self._channels(op),
         )
 
     def norm_back(self, op: Operation) -> None:
@@ -241,32 +273,31 @@ class _Writer:
             self.slope(op, "bias"),
             self.grad(op.inputs[0]),
             self.vectors,
+            *self._channels(op),
+            row=self.row,
             add=self.adds(op.inputs[0]),
-            **self._channels(op),
         )
 
-    def _channels(self, op: Operation) -> dict:
-        y = op.output
-        return {"channels": y.channels, "positions": y.positions, "row": self.row}
+    def _channels(self, op: Operation) -> tuple[int, int]:
+        return op.output.channels, op.output.positions
 
     def activation(self, op: Operation) -> None:
         x, y = self.data(op.inputs[0]), self.data(op.output)
-        self.call(layers.activate, x, y, self.vectors, **self._act(op))
+        self.call(layers.activate, x, y, self.vectors, op.output.cells, **self._act(op))
 
     def activation_back(self, op: Operation) -> None:
         known = op.inputs[0] if op.options["act"] == "sin" else op.output
         dy, dx = self.grad(op.output), self.grad(op.inputs[0])
         add = self.adds(op.inputs[0])
-        known = self.data(known)
-        self.call(layers.activate_back, known, dy, dx, self.vectors, add=add, **self._act(op))
+        values = (self.data(known), dy, dx, self.vectors, op.output.cells)
+        self.call(layers.activate_back, *values, add=add, **self._act(op))
 
     def _act(self, op: Operation) -> dict:
-        size = {"cells": op.output.cells, "row": self.row}
-        return {"kind": op.options["act"], "slope": op.options["slope"]} | size
+        return {"kind": op.options["act"], "slope": op.options["slope"], "row": self.row}
 
     def sum(self, op: Operation) -> None:
         a, b, y = (self.data(value) for value in (*op.inputs, op.output))
-        self.call(layers.total, a, b, y, self.vectors, cells=op.output.cells, row=self.row)
+        self.call(layers.total, a, b, y, self.vectors, op.output.cells, row=self.row)
 
     def sum_back(self, op: Operation) -> None:
         for value in op.inputs:
@@ -284,8 +315,8 @@ class _Writer:
 
     def _scaled(self, op: Operation, factor: float) -> None:
         x, y = self.data(op.inputs[0]), self.data(op.output)
-        fixed = {"factor": factor, "cells": op.output.cells, "row": self.row}
-        self.call(layers.scale, x, y, self.vectors, add=False, **fixed)
+        size = op.output.cells
+        self.call(layers.scale, x, y, self.vectors, size, factor=factor, row=self.row, add=False)
 
     def scale_back(self, op: Operation) -> None:
         self._pass(op, op.inputs[0], op.options["factor"])
@@ -301,8 +332,8 @@ class _Writer:
                 self.grad(op.output),
                 self.grad(value),
                 self.vectors,
+                op.output.cells,
                 factor=factor,
-                cells=op.output.cells,
                 row=self.row,
                 add=self.adds(value),
             )
@@ -338,7 +369,7 @@ class _Writer:
 
 
 def _epoch(w: _Writer, parameters: int) -> None:
-    """void epoch(state, slots, inputs, targets, order, shifts, flips, rates, hyper, work, stats, n)."""
+    """void epoch(<EPOCH>, workspace, stats, items): stats gets (loss, hits) of each step."""
     e, pointers, items = w.start("epoch", len(EPOCH) + 2)
     w.state, slots, inputs, targets, order, shifts, flips, rates, hyper, w.work, stats = pointers
     recipe, b, graph = w.recipe, e.b, w.graph
@@ -372,7 +403,7 @@ def _epoch(w: _Writer, parameters: int) -> None:
         b.store(b.sitofp(size, F32), number)
         w.forward()
         w.call(
-            {"cross_entropy": steps.cross_entropy, "squared_error": steps.squared_error}[recipe.loss],
+            LOSSES[recipe.loss],
             w.data(graph.output),
             targets,
             order,

@@ -160,7 +160,7 @@ def squared_error(
     classes: int,
     row: int,
 ) -> None:
-    """Mean squared error to `targets` [items, outputs]: its gradient, and (loss, 0) of the batch."""
+    """Mean squared error to `targets` [items, outputs]: gradient, and (loss, 0) of the batch."""
     b = e.b
     size = b.fmul(b.sitofp(count, F32), F32(float(classes)))
     losses = e.variable(constant(0.0))
