@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -94,17 +96,28 @@ def _parsed(path: Path) -> pd.DataFrame:
     if len(set(header)) != len(header):
         raise CatalogueError(f"{path}: not a table: a column occurs twice")
     numbers = [name for name in header if name not in texts]
-    frame = pd.read_csv(
-        path,
-        dtype=dict.fromkeys(texts, "str"),
-        keep_default_na=False,
-        na_values=dict.fromkeys(numbers, ["nan", ""]),
-        low_memory=False,
-    )
-    longer = not isinstance(frame.index, pd.RangeIndex)
-    if longer or any(frame[name].isna().any() for name in texts):
-        raise CatalogueError(f"{path}: not a table: a row is of another length than the header")
+    # Guessing types in small pieces is the fastest way through a million rows; where a guess is
+    # not what the header says, or differs between pieces, the texts are read again as texts.
+    frame = _read(path, numbers)
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise CatalogueError(f"{path}: not a table: a row is longer than the header")
+    texts += [name for name in numbers if kind_of(frame[name]) == "str"]
+    if any(frame[name].dtype != "str" for name in texts):
+        frame = _read(path, [name for name in numbers if name not in texts], texts)
+    if any(frame[name].isna().any() for name in texts):
+        raise CatalogueError(f"{path}: not a table: a row is shorter than the header")
     return frame
+
+
+def _read(path: Path, numbers: Sequence[str], texts: Sequence[str] = ()) -> pd.DataFrame:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pd.errors.DtypeWarning)
+        return pd.read_csv(
+            path,
+            dtype=dict.fromkeys(texts, "str"),
+            keep_default_na=False,
+            na_values=dict.fromkeys(numbers, ["nan", ""]),
+        )
 
 
 def _header(path: Path) -> tuple[list[str], list[str]]:
