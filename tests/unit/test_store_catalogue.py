@@ -159,15 +159,17 @@ def test_checkpoints_are_left_out_unless_asked_for(zoo, tmp_path):
 
 @pytest.mark.parametrize("seed", [None, 0, 1])
 @pytest.mark.parametrize("batch", [1, 3, 100])
+@pytest.mark.parametrize("block", [1, 3])
 @pytest.mark.parametrize("window", [1, 91 * 4 * 5, 1 << 20])
-def test_streams_give_each_network_once(zoo, seed, batch, window):
+def test_streams_give_each_network_once(zoo, seed, batch, block, window):
     catalogue = Catalogue.build(zoo)
     frame = catalogue.select("ResNet8")
-    pieces = list(catalogue.stream(frame, batch, seed, window=window))
+    pieces = list(catalogue.stream(frame, batch, seed, block=block, window=window))
     assert [len(piece) for piece, _ in pieces[:-1]] == [batch] * (len(pieces) - 1)
     together = pd.concat([piece for piece, _ in pieces])
     assert sorted(together.index) == list(range(8))
-    assert (list(together.index) == list(range(8))) == (seed is None)
+    if seed is None or block == 1:
+        assert (list(together.index) == list(range(8))) == (seed is None)
     pd.testing.assert_frame_equal(together, frame.loc[together.index])
     for piece, weights in pieces:
         np.testing.assert_array_equal(weights, make(9).weights[piece["instance"]])
@@ -185,6 +187,25 @@ def test_the_order_of_a_stream_depends_on_the_seed_alone(zoo, tmp_path):
                 orders.setdefault(seed, set()).add(order)
     assert [len(found) for found in orders.values()] == [1, 1, 1]
     assert len(set.union(*orders.values())) == 3
+
+
+def test_blocks_stay_together_within_a_window_and_are_mixed_there(tmp_path):
+    layout = layout_of([("fc.weight", (1, 1), "linear")])
+    write_shard(tmp_path / "x.h5", make(1000, layout=layout, batch_norm=False))
+    catalogue = Catalogue.build([tmp_path / "x.h5"])
+    frame = catalogue.select()
+    orders = []
+    for seed in (0, 0, 1):
+        stream = catalogue.stream(frame, 10, seed, block=20, window=4 * 100)
+        orders.append(np.concatenate([piece["instance"] for piece, _ in stream]))
+    np.testing.assert_array_equal(orders[0], orders[1])
+    assert (orders[0] != orders[2]).any()
+    for order in orders:
+        assert sorted(order) == list(range(1000))
+        windows = order.reshape(10, 100)
+        assert all(len(set(window // 20)) == 5 for window in windows)
+        assert np.median(np.abs(np.diff(order))) > 20
+        assert any(window.max() - window.min() > 500 for window in windows)
 
 
 def test_a_stream_holds_windows_not_the_zoo(tmp_path):
@@ -214,8 +235,9 @@ def test_streams_find_damage_unless_told_not_to(zoo):
     for wrong in (frame[:0], catalogue.select()):
         with pytest.raises(CatalogueError, match="one architecture at a time"):
             next(catalogue.stream(wrong, 2))
-    with pytest.raises(ValueError, match="at least 1"):
-        next(catalogue.stream(frame, 0))
+    for wrong in ({"batch": 0}, {"batch": 1, "block": 0}):
+        with pytest.raises(ValueError, match="at least 1"):
+            next(catalogue.stream(frame, **wrong))
 
 
 def test_rows_that_are_ok_but_not_finite_are_refused(zoo):

@@ -193,6 +193,8 @@ def _reading(folder: Path, networks: int) -> list[Measurement]:
             ("stream in order, unchecked", stream(verify=False)),
             ("stream shuffled, digests checked", stream(seed=0)),
             ("stream shuffled, unchecked", stream(seed=0, verify=False)),
+            ("stream shuffled by 64, digests checked", stream(seed=0, block=64)),
+            ("stream shuffled by 64, unchecked", stream(seed=0, block=64, verify=False)),
         )
         for cold in ((), paths)
     ]

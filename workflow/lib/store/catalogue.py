@@ -155,6 +155,7 @@ class Catalogue:
         batch: int,
         seed: int | None = None,
         verify: bool = True,
+        block: int = 1,
         window: int = WINDOW,
     ) -> Iterator[tuple[pd.DataFrame, np.ndarray]]:
         """Batches of the networks of `frame`, each once: rows of it, and weights [k, P].
@@ -164,20 +165,26 @@ class Catalogue:
         Args:
             frame: Networks of one architecture, as from `select`.
             batch: Networks in a batch; the last one may be smaller.
-            seed: In a random order that depends on it and the number of networks alone, for
-                instance the number of the epoch; None keeps the order of `frame`.
+            seed: In a random order, for instance that of an epoch by its number; None keeps the
+                order of `frame`.
             verify: Compare each row with its digest.
-            window: Bytes of weights to read at once, sorted by place. Larger ones suit shuffled
-                reading from slow disks.
+            block: Networks side by side in `frame` that are read together when the order is random.
+                With 1 every order is as likely as any other, and none depends on batch and window;
+                with more (64, say) random blocks are mixed within a window, which is several times
+                as fast where the disk is what limits.
+            window: Bytes of weights to read at once, in the order of the disk.
 
         Raises:
-            ValueError: a batch of no networks.
+            ValueError: a batch or a block of no networks.
             CatalogueError: no networks, or networks of several architectures.
             ShardError: a shard is damaged.
         """
-        if batch < 1:
-            raise ValueError(f"a batch of {batch} networks; at least 1 is needed")
-        for places, weights in self._places(frame).batches(batch, seed, window, verify):
+        if batch < 1 or block < 1:
+            raise ValueError(
+                f"a batch of {batch}, a block of {block} networks; at least 1 is needed"
+            )
+        found = self._places(frame).batches(batch, seed, block, window, verify)
+        for places, weights in found:
             whole = slice(
                 places[0], places[-1] + 1
             )  # a view of neighbours, where there are only such

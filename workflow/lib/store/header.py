@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,17 +96,16 @@ def scatter(
     """Read rows [k] of a dataset, unchecked, to the `places` [k] of `values` [m, ...]."""
     block, target = header.blocks[name], container.raw(values)
     width = block.row_bytes
-    breaks = (np.diff(rows) != 1) | (np.diff(places) != 1)
-    for first, last in runs(len(rows), breaks):
-        start = int(places[first]) * width
-        piece = target[start : start + (last - first) * width]
-        container.fill(stream, header.path, name, block.offset + int(rows[first]) * width, piece)
+    first, length = runs(len(rows), (np.diff(rows) != 1) | (np.diff(places) != 1))
+    numbers = block.offset + rows[first] * width, places[first] * width, length * width
+    for there, here, size in zip(*(column.tolist() for column in numbers), strict=True):
+        container.fill(stream, header.path, name, there, target[here : here + size])
 
 
-def runs(n: int, breaks: np.ndarray) -> Iterable[tuple[int, int]]:
-    """First and last (exclusive) of each stretch of n things, given the n - 1 breaks between."""
-    cuts = (np.flatnonzero(breaks) + 1).tolist()
-    return zip([0, *cuts], [*cuts, n], strict=True) if n else ()
+def runs(n: int, breaks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First place and length of each stretch of n things, given the n - 1 breaks between."""
+    first = np.concatenate([np.arange(min(n, 1)), np.flatnonzero(breaks) + 1])
+    return first, np.diff(first, append=n)
 
 
 def _header(contents: Contents) -> Header:

@@ -69,9 +69,10 @@ class ShardRows:
         block = self.header.blocks["weights"]
         width = block.row_bytes
         with self._stream() as stream:
-            for first, last in runs(len(rows), np.diff(rows) != 1):
-                place, size = block.offset + int(rows[first]) * width, (last - first) * width
-                os.posix_fadvise(stream.fileno(), place, size, os.POSIX_FADV_WILLNEED)
+            handle, (first, length) = stream.fileno(), runs(len(rows), np.diff(rows) != 1)
+            places = (block.offset + rows[first] * width).tolist()
+            for place, size in zip(places, (length * width).tolist(), strict=True):
+                os.posix_fadvise(handle, place, size, os.POSIX_FADV_WILLNEED)
 
     @contextmanager
     def _stream(self) -> Iterator[BinaryIO]:
@@ -139,34 +140,40 @@ class Places:
         return weights
 
     def batches(
-        self, batch: int, seed: int | None, window: int, verify: bool
+        self, batch: int, seed: int | None, block: int, window: int, verify: bool
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """All networks once: places [k] in the table and weights [k, P], k at most `batch`.
 
         Args:
             batch: networks in a batch; the last one may be smaller.
-            seed: in the order of a random permutation that depends on it alone, or of the table.
+            seed: in a random order that depends on it, or (None) in that of the table.
+            block: neighbours in the table that stay in one window when the order is random.
             window: bytes of weights that are read together (at least one batch).
             verify: compare each row with its digest.
         """
         order = np.arange(len(self._rows))
-        if seed is not None:
-            order = np.random.default_rng(seed_for("store", "stream", seed)).permutation(order)
+        random = None if seed is None else np.random.default_rng(seed_for("stream", seed))
+        if random:
+            blocks = random.permutation(-(-len(order) // block))
+            order = (blocks[:, None] * block + np.arange(block)).ravel()
+            order = order[order < len(self._rows)]
         step = batch * max(1, window // (4 * self.parameters * batch))
         windows = np.split(order, range(step, len(order), step))
         for places, following in zip(windows, [*windows[1:], order[:0]], strict=True):
             for shard, group in self._by_shard(following):
                 shard.expect(self._rows[following[group]])
             weights = self.read(places, verify)
+            mixed = random.permutation(len(places)) if random and block > 1 else None
             for at in range(0, len(places), batch):
-                yield places[at : at + batch], weights[at : at + batch]
+                part = slice(at, at + batch) if mixed is None else mixed[at : at + batch]
+                yield places[part], weights[part]
 
     def _by_shard(self, places: np.ndarray) -> Iterator[tuple[ShardRows, np.ndarray]]:
         """Each shard that some places [k] lie in, and which of them, in the order of its rows."""
         codes = self._codes[places]
         order = np.lexsort((self._rows[places], codes))
-        for first, last in runs(len(places), np.diff(codes[order])):
-            yield self._shard(codes[order[first]]), order[first:last]
+        for first, length in zip(*runs(len(places), np.diff(codes[order])), strict=True):
+            yield self._shard(codes[order[first]]), order[first : first + length]
 
     def _shard(self, code: int) -> ShardRows:
         path = self._paths[code]
