@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -398,6 +399,18 @@ def test_verify_command(zoo, capsys):
     assert [": ok" in line for line in lines] == [True, False, False, True]
     assert "dataset 'instances/seed': damaged" in lines[1]
     assert "dataset 'weights': damaged" in lines[1]
+
+
+def test_verify_command_compares_with_the_architecture_where_torch_is(zoo, monkeypatch, capsys):
+    shard = make(3)
+    shard.arguments = {"channels": 1, "size": 8, "classes": 10}
+    write_shard(zoo[0], shard)
+    assert main(["verify", str(zoo[0])]) == 1
+    assert "'layout' is not that of ResNet8 with channels 1" in capsys.readouterr().out
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "lib.store.registered")
+    assert main(["verify", str(zoo[0])]) == 0
+    assert "without torch layouts are not compared" in capsys.readouterr().err
 
 
 def test_list_command(zoo, tmp_path, capsys):
