@@ -272,6 +272,11 @@ class LossWeights(Block):
         description="the same (teacher, labels, architecture) at the "
         "points between the two extreme architectures",
     )
+    interpolation_teacher: Weight = Field(
+        1.0,
+        description="inside `interpolation`, where labels weigh `label` and architecture 1: "
+        "distillation from the teacher",
+    )
 
 
 class Embedding(Block):
@@ -288,13 +293,31 @@ class Embedding(Block):
         description="training images that networks are run on to encode "
         "them; kept inside the embedder",
     )
-    steps: Count = Field(2000, description="training steps")
-    networks: Count = Field(6, description="training networks per architecture and step")
-    batch_size: int = Field(32, ge=2, description="images per step; half as they are, half noisy")
-    learning_rate: Rate = Field(
-        3e-3, description="learning rate of Adam after warm-up, then falling to zero as a cosine"
+    prep: tuple[Count, Count] | None = Field(
+        None,
+        description="`paper`: height (a multiple of 4) and width (of 8) of the matrix that a "
+        "network fills; by default as small as the largest architecture allows",
     )
-    clip: Rate = Field(5.0, description="largest norm of the gradient")
+    steps: Count = Field(2000, description="training steps")
+    networks: Count = Field(6, description="training networks per step, see `draw`")
+    draw: Literal["balanced", "mixed"] = Field(
+        "balanced",
+        description="`balanced`: `networks` of each architecture, losses averaged over them and "
+        "summed over architectures; `mixed`: `networks` of all, whatever they are, losses summed",
+    )
+    run_as: Literal["given", "predicted"] = Field(
+        "given",
+        description="in training, decoded networks run as the architecture they were encoded "
+        "from, or as the predicted one",
+    )
+    batch_size: int = Field(
+        32, ge=2, description="images per step; half as they are, half noisy (see `image_noise`)"
+    )
+    learning_rate: Rate = Field(3e-3, description="learning rate of Adam")
+    schedule: Literal["cosine", "constant"] = Field(
+        "cosine", description="`cosine`: after warm-up the rate falls to zero"
+    )
+    clip: Rate | None = Field(5.0, description="largest norm of the gradient")
     temperature: Rate = Field(4.0, description="temperature of distillation")
     versions: Count = Field(
         32, description="versions of each training network to encode: itself and noisy ones"
@@ -305,13 +328,23 @@ class Embedding(Block):
     image_noise: Weight = Field(
         1.0,
         description="noise on half of the images, at most this many "
-        "standard deviations; networks differ more there",
+        "standard deviations; networks differ more there; 0: all images as they are",
     )
     weights: LossWeights = Field(LossWeights(), description="weights of the losses")
     select_every: Count = Field(250, description="steps between checkpoints that may be selected")
+    select_by: Literal["agreement", "accuracy"] = Field(
+        "agreement",
+        description="the kept checkpoint is best at agreement of decoded validation networks with "
+        "their own targets plus accuracy at the inner points, or at mean accuracy of both",
+    )
     threads: Count = Field(
         1, description="threads of the training job; part of the result's definition"
     )
+
+    @property
+    def clean(self) -> int:
+        """Number of images per step without noise."""
+        return self.batch_size // 2 if self.image_noise else self.batch_size
 
 
 class Exploration(Block):

@@ -36,9 +36,9 @@ A file given with `--configfile` is merged over `config.yaml`: blocks key by key
 starts, with the field, the value and what is allowed. A study of your own should have its own
 `results` folder, or it replaces what the other study made.
 
-`tiny.yaml` is a study of a minute, for trying things out and for the tests. `schema.json` lets an
-editor check and complete a file; its first line is then
-`# yaml-language-server: $schema=schema.json`.
+`tiny.yaml` is a study of a minute, for trying things out and for the tests; `paper.yaml` is the
+default study with the paper's embedder. `schema.json` lets an editor check and complete a file; its
+first line is then `# yaml-language-server: $schema=schema.json`.
 
 The names below are the blocks as they are nested: `zoo.training` is the block `training` inside
 the block `zoo`. Defaults are those of the default study.

@@ -34,7 +34,7 @@ def parse_study(raw: Any, where: str = "config") -> Study:
         with _blaming(field, where):
             nets.build(name, study.images.channels, study.images.size, 10)
     with _blaming("embedder.arm", where):
-        find_arm(study.embedder.arm)
+        find_arm(study.embedder.arm).check(study.embedder)
     return study
 
 

@@ -68,6 +68,14 @@ class Arm(nn.Module, ABC):
             space.module._apply(fn)
         return super()._apply(fn, recurse)
 
+    @classmethod
+    def check(cls, cfg: Embedding) -> None:
+        """Refuse a config that no such arm can be built with, before any work starts.
+
+        Raises:
+            EmbedderError: naming the field, its value and what is allowed.
+        """
+
     @abstractmethod
     def prepare(
         self,

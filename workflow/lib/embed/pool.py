@@ -6,7 +6,7 @@ step: running networks on probes would otherwise be most of the cost of training
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -41,16 +41,36 @@ class Pool:
             flat[name], seen[name] = (torch.stack(part, 1) for part in zip(*found, strict=True))
         return cls(flat, seen)
 
-    def draw(self, count: int, rng: torch.Generator) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """`count` different networks of each architecture (all in turn if there are fewer).
+    def draw(
+        self, count: int, rng: torch.Generator, mixed: bool = False
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """`count` different networks (all in turn if there are fewer) and what is seen of them.
 
-        Each comes in one version drawn at random: weights [count, P] and observations.
+        They are `count` of each architecture or, if `mixed`, of all networks, whatever they are.
+        Each comes in one version drawn at random: weights [n, P] and observations [n, ...].
         """
         flat, seen = {}, {}
-        for name, networks in self.flat.items():
-            rows = torch.randperm(len(networks), generator=rng)
-            rows = rows.repeat(-(-count // len(rows)))[:count].to(networks.device)
-            versions = torch.randint(networks.shape[1], (count,), generator=rng)
-            versions = versions.to(networks.device)
+        for name, rows in self._rows(count, rng, mixed):
+            networks = self.flat[name]
+            versions = torch.randint(networks.shape[1], (len(rows),), generator=rng)
+            rows, versions = rows.to(networks.device), versions.to(networks.device)
             flat[name], seen[name] = networks[rows, versions], self.seen[name][rows, versions]
         return flat, seen
+
+    def _rows(self, count: int, rng: torch.Generator, mixed: bool) -> Iterator[tuple[str, Tensor]]:
+        """Numbers of the networks drawn of each architecture, where there are any."""
+        if not mixed:
+            for name, networks in self.flat.items():
+                yield name, _some(len(networks), count, rng)
+            return
+        chosen, first = _some(sum(map(len, self.flat.values())), count, rng), 0
+        for name, networks in self.flat.items():
+            rows = chosen[(chosen >= first) & (chosen < first + len(networks))] - first
+            first += len(networks)
+            if len(rows):
+                yield name, rows
+
+
+def _some(total: int, count: int, rng: torch.Generator) -> Tensor:
+    rows = torch.randperm(total, generator=rng)
+    return rows.repeat(-(-count // total))[:count]
