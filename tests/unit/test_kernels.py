@@ -18,7 +18,7 @@ from lib.data.images import ImageSplit
 from lib.kernels import CompiledBackend, UnsupportedError, machine, mathematics
 from lib.kernels.backend import aligned
 from lib.kernels.emit import LANES, POINTER, Emitter
-from lib.kernels.machine import Library
+from lib.kernels.machine import library
 from lib.training import EpochPlan, Rates
 
 
@@ -83,7 +83,7 @@ def evaluate(body, values):
     x, y = e.function.args
     e.store(body(e, e.load(x, 0)), y, 0)
     e.finish()
-    run = Library(module).function("f", [ctypes.c_void_p] * 2)
+    run = library(module).function("f", [ctypes.c_void_p] * 2)
     source, found = aligned(LANES), aligned(LANES)
     results = []
     for start in range(0, len(values), LANES):

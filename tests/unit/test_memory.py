@@ -48,7 +48,7 @@ def test_larger_batches_and_larger_images_take_more():
 
 
 MEASURE = """
-import resource, sys, torch
+import re, sys, torch
 sys.path.insert(0, {folder!r})
 from test_memory import build, split
 from lib.config import Training
@@ -58,22 +58,29 @@ torch.set_num_threads(1)
 name, width = {name!r}, {width}
 cfg = Training(epochs=2, batch_size=64, augmentation={{"crop_padding": 1}}, **{more!r})
 images, validation = split(130), split(100)
-planned = footprint(build(name), cfg, images, validation).need(width, width, width)
-train(build(name), [("x", i) for i in range(2)], cfg, images, validation, Engine(width=2))
+running = width if {kernels!r} == "vmap" else 1
+planned = footprint(build(name), cfg, images, validation, {kernels!r}).need(width, width, running)
+if {kernels!r} == "vmap":  # what is set up once
+    train(build(name), [("x", i) for i in range(2)], cfg, images, validation, Engine(width=2))
 before = _taken(images.x.device)
 names = [("x", i) for i in range(width)]
-train(build(name), names, cfg, images, validation, Engine(width=width))
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
+train(build(name), names, cfg, images, validation, Engine({kernels!r}, width))
+peak = int(re.search(r"VmHWM:\s+(\d+)", open("/proc/self/status").read())[1]) * 1024 - before
 print(planned, peak)
 """
 
 
 @pytest.mark.parametrize(
-    ("name", "width", "more"),
-    [("ResNet8", 32, {}), ("LeNetLike", 400, {"optimizer": "adam", "snapshots": (1,)})],
+    ("kernels", "name", "width", "more"),
+    [
+        ("vmap", "ResNet8", 32, {}),
+        ("vmap", "LeNetLike", 400, {"optimizer": "adam", "snapshots": (1,)}),
+        ("compiled", "ResNet8", 400, {}),
+    ],
 )
-def test_the_plan_is_near_the_memory_really_taken(name, width, more):
-    code = MEASURE.format(folder=__file__.rpartition("/")[0], name=name, width=width, more=more)
+def test_the_plan_is_near_the_memory_really_taken(kernels, name, width, more):
+    folder = __file__.rpartition("/")[0]
+    code = MEASURE.format(folder=folder, kernels=kernels, name=name, width=width, more=more)
     ended = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=True
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,10 +14,12 @@ from lib.data.images import ImageSplit
 from lib.ensemble import Stack
 from lib.kernels.emit import LANES, LINE
 from lib.kernels.graph import refusal, trace
+from lib.kernels.plan import plan
 from lib.kernels.program import RATES, Program, Recipe
 from lib.training.backend import EpochPlan, Rates
 
 SLOTS = {"sgd": 1, "adam": 2, "adamw": 2}  # floats an optimizer keeps for each parameter
+COMPILER = 100 * 2**20  # bytes that LLVM takes, most of them while it compiles
 STEPS = "num_batches_tracked"
 
 
@@ -49,15 +52,7 @@ class CompiledBackend:
         others, total = _lay_out(floats, stack, trained)
         offsets |= others
         pad = cfg.augmentation.crop_padding
-        recipe = Recipe(
-            cfg.batch_size,
-            optimizer=cfg.optimizer,
-            betas=tuple(getattr(cfg, "betas", (0.9, 0.999))),
-            eps=getattr(cfg, "eps", 1e-8),
-            padding=pad,
-            shifted=pad > 0,
-            flipped=cfg.augmentation.flip,
-        )
+        recipe = recipe_of(cfg)
         self.program, self.graph = Program(graph, offsets, trained, recipe), graph
         self.state = aligned(count, total)
         self.slots = aligned(count, SLOTS[cfg.optimizer] * trained)
@@ -146,6 +141,29 @@ class CompiledBackend:
         return kept
 
 
+def recipe_of(cfg: Training) -> Recipe:
+    """What of a training the compiled code depends on."""
+    return Recipe(
+        cfg.batch_size,
+        optimizer=cfg.optimizer,
+        betas=cfg.betas,
+        eps=cfg.eps,
+        padding=cfg.augmentation.crop_padding,
+        shifted=cfg.augmentation.crop_padding > 0,
+        flipped=cfg.augmentation.flip,
+    )
+
+
+def running_bytes(module: nn.Module, cfg: Training, images: ImageSplit) -> int:
+    """Bytes that training takes beside the state of its networks, however many there are."""
+    graph, row = trace(module, tuple(images.x.shape[1:])), recipe_of(cfg).row
+    parameters = sum(parameter.numel() for parameter in module.parameters())
+    floats = sum(plan(graph, row, parameters, way).size for way in (True, False))
+    pad = 2 * cfg.augmentation.crop_padding
+    framed = [side + pad for side in images.x.shape[2:]] if pad else [0]
+    return COMPILER + 4 * (floats + images.x.shape[0] * images.x.shape[1] * math.prod(framed))
+
+
 def aligned(*shape: int) -> Tensor:
     """Zeros whose first number lies at the start of a cache line; rows of whole lines."""
     size = int(np.prod(shape))
@@ -166,9 +184,9 @@ def _padded(images: ImageSplit, pad: int) -> Tensor:
     """The images in a black frame."""
     if not pad:
         return images.x.contiguous()
+    count, channels, *sides = images.x.shape
     black = torch.tensor(images.black)[:, None, None]
-    framed = black.expand(len(images.x), -1, *(side + 2 * pad for side in images.x.shape[2:]))
-    framed = framed.clone()
+    framed = black.expand(count, channels, *(side + 2 * pad for side in sides)).clone()
     framed[..., pad:-pad, pad:-pad] = images.x
     return framed
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from llvmlite import binding as llvm
 from llvmlite import ir
@@ -14,18 +15,22 @@ def processor() -> tuple[str, str]:
     return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
 
 
+def library(module: ir.Module) -> Library:
+    """The machine code of a module, for the processor this runs on."""
+    return _library(str(module), *processor())
+
+
 class Library:
     """Machine code of a module."""
 
-    def __init__(self, module: ir.Module) -> None:
-        """Optimise and translate a module for the processor this runs on."""
+    def __init__(self, text: str, cpu: str, features: str) -> None:
+        """Optimise LLVM IR and translate it for a processor."""
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
         target = llvm.Target.from_default_triple()
-        cpu, features = processor()
         machine = target.create_target_machine(cpu=cpu, features=features, opt=3)
-        module.triple = machine.triple
-        code = llvm.parse_assembly(str(module))
+        code = llvm.parse_assembly(text)
+        code.triple = machine.triple
         tuning = llvm.create_pipeline_tuning_options(speed_level=2)
         tuning.loop_vectorization = False
         tuning.slp_vectorization = False
@@ -43,3 +48,6 @@ class Library:
         found = ctypes.CFUNCTYPE(None, *arguments)(address)
         found.library = self  # the code lives as long as its functions
         return found
+
+
+_library = lru_cache(maxsize=16)(Library)  # groups of a job, and its teacher, share their code

@@ -15,7 +15,7 @@ from llvmlite import ir
 from lib.kernels import conv, layers, steps
 from lib.kernels.emit import F32, I64, LANES, POINTER, Emitter, integer
 from lib.kernels.graph import Graph, Operation, Value
-from lib.kernels.machine import Library
+from lib.kernels.machine import library
 from lib.kernels.plan import Plan, plan
 
 RATES = 3  # floats for each step: see `steps.adam`
@@ -77,10 +77,10 @@ class Program:
         kernels = _Kernels(module)
         _epoch(_Writer(kernels, graph, offsets, recipe, trained, True), parameters)
         _outputs(_Writer(kernels, graph, offsets, recipe, seen, False))
-        self.library = Library(module)
+        found = library(module)
         pointer, number = ctypes.c_void_p, ctypes.c_int64
-        self.epoch = self.library.function("epoch", [pointer] * (len(EPOCH) + 2) + [number])
-        self.outputs = self.library.function("outputs", [pointer] * 5 + [number])
+        self.epoch = found.function("epoch", [pointer] * (len(EPOCH) + 2) + [number])
+        self.outputs = found.function("outputs", [pointer] * 5 + [number])
 
 
 class _Kernels:

@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from lib import ensemble
-from lib.config import Training
+from lib.config import Kernels, Training
 from lib.data.images import ImageSplit
 from lib.errors import InputError
 from lib.training.backend import Engine, Rates
@@ -57,9 +57,13 @@ class Footprint:
 
 
 def footprint(
-    build: Callable[[], nn.Module], cfg: Training, images: ImageSplit, validation: ImageSplit
+    build: Callable[[], nn.Module],
+    cfg: Training,
+    images: ImageSplit,
+    validation: ImageSplit,
+    kernels: Kernels = "vmap",
 ) -> Footprint:
-    """What one network takes, whichever backend computes it."""
+    """What one network takes; `running` of compiled kernels is for the one that runs at a time."""
     module, stack = build(), ensemble.init_stack(build, (0, 1))
     state = sum(v.nbytes for v in stack.values()) // 2
     parameters = sum(p.nbytes for p in module.parameters())
@@ -70,8 +74,23 @@ def footprint(
         kept=2 * state * (1 + len(cfg.snapshots)),  # once more when all are put together
         # A copy is worked on where only some of a group train; draws are stacked, then copied.
         state=2 * (state + slots * parameters) + 3 * draws + 3 * logits,
-        running=int(WORKSPACE * _measure(module, stack, cfg, images, validation) / 2),
+        running=_running(module, stack, cfg, images, validation, kernels),
     )
+
+
+def _running(
+    module: nn.Module,
+    stack: ensemble.Stack,
+    cfg: Training,
+    images: ImageSplit,
+    validation: ImageSplit,
+    kernels: Kernels,
+) -> int:
+    if kernels == "compiled":
+        from lib.kernels import running_bytes
+
+        return running_bytes(module, cfg, images)
+    return int(WORKSPACE * _measure(module, stack, cfg, images, validation) / 2)
 
 
 def _measure(
@@ -149,7 +168,8 @@ def group_size(
     wanted = engine.width if vmap else total
     if engine.max_memory is None:
         return wanted
-    found, fixed = footprint(build, cfg, images, validation), _taken(images.x.device)
+    found = footprint(build, cfg, images, validation, engine.kernels)
+    fixed = _taken(images.x.device)
     each = found.state + (found.running if vmap else 0)
     room = engine.max_memory - fixed - found.need(total, 0, 0 if vmap else 1)
     fitting = max(0, room // each)
