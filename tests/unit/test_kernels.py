@@ -193,6 +193,47 @@ def test_modules_of_a_user(build, batch):
     against_torch(build, images(61, classes=3), batch)
 
 
+KINDS = ("conv", "norm", "leaky_relu", "tanh", "sin", "add", "scale", "pool_sum")
+
+
+class Woven(nn.Module):
+    """Operations on maps, each on an earlier result: any of them may be read again by others."""
+
+    def __init__(self, recipe):
+        super().__init__()
+        self.recipe = recipe
+        makers = {"conv": lambda: nn.Conv2d(4, 4, 3, padding=1), "norm": lambda: nn.BatchNorm2d(4)}
+        self.layers = nn.ModuleList(makers.get(kind, nn.Identity)() for kind, *_ in recipe)
+        self.first, self.last = nn.Conv2d(1, 4, 3, 2, 1), nn.Linear(4 * 16, 5)
+
+    def forward(self, x):
+        found = [self.first(x)]
+        for (kind, one, other), layer in zip(self.recipe, self.layers, strict=True):
+            a, b = found[one % len(found)], found[other % len(found)]
+            change = {
+                "leaky_relu": lambda a, b: F.leaky_relu(a, 0.1),
+                "tanh": lambda a, b: torch.tanh(a),
+                "sin": lambda a, b: torch.sin(a),
+                "add": lambda a, b: a + b,
+                "scale": lambda a, b: a * 0.7,
+                "pool_sum": lambda a, b: F.avg_pool2d(a, 1) + b,
+            }
+            found.append(layer(a) if kind in ("conv", "norm") else change[kind](a, b))
+        return self.last(sum(found[2:], found[1] if len(found) > 1 else found[0]).flatten(1))
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    recipe=st.lists(
+        st.tuples(st.sampled_from(KINDS), st.integers(0, 9), st.integers(0, 9)),
+        min_size=1,
+        max_size=9,
+    )
+)
+def test_any_weave_of_operations(recipe):
+    against_torch(lambda: Woven(recipe), images(40, classes=5), 24, tolerance=2e-4)
+
+
 @pytest.mark.parametrize("name", ["LeNetLike", "VanillaCNN", "ResNet8", "ResNet14"])
 def test_registered_architectures(name):
     against_torch(lambda: nets.build(name, 1, 8, 10), images(70), 64, tolerance=2e-4)
