@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call
 
+from lib.bench import embedder as bench
 from lib.config import ConfigError, Embedding, LossWeights
 from lib.embed import Embedder, load_embedder, trainer
 from lib.embed import paper as module
@@ -51,10 +53,8 @@ def test_the_papers_numbers_of_parameters():
 
 
 @pytest.mark.parametrize(("height", "width"), [(88, 10000), (8, 10000), (16, 10000), (4, 8)])
-def test_the_shape_at_every_stage(height, width, monkeypatch):
-    # Tensors on `meta` have shapes and no content, so that the real size costs nothing; there
-    # torch takes seconds to set up a leaky ReLU, which leaves every shape as it is.
-    monkeypatch.setattr(module, "leaky_relu", lambda x: x)
+def test_the_shape_at_every_stage(height, width):
+    # Tensors on `meta` have shapes and no content, so that the real size costs nothing.
     parts = [part.to("meta") for part in (Encoder(4096), Decoder(4096, height, width))]
     head, seen = Head(4096, 4).to("meta"), []
     for part in (*parts, head):
@@ -215,6 +215,12 @@ def test_decoded_networks_run_as_given_or_as_predicted(toy, monkeypatch):
     assert not torch.allclose(given, outputs, atol=1e-5)
 
 
+def test_visits_are_the_steps_that_a_network_is_in():
+    balanced = SMALL.model_copy(update={"steps": 100, "networks": 3, "draw": "balanced"})
+    assert balanced.visits(10, 40) == 30
+    assert balanced.model_copy(update={"draw": "mixed"}).visits(10, 40) == 7.5
+
+
 # Training
 
 
@@ -304,3 +310,42 @@ def test_a_decoded_network_is_the_beginning_of_its_prep(toy, tmp_path):
     assert loaded.arm.cfg == arm.cfg and loaded.encode(toy.unfused("VanillaCNN", 2)).equal(latent)
     theirs, ours = (one.decode(latent).state_dict() for one in (loaded, embedder))
     assert all(value.equal(ours[name]) for name, value in theirs.items())
+
+
+# What it costs
+
+
+def test_the_bench_counts_every_multiply_add_of_both_arms():
+    height, width, latent, image = 8, 480, 64, (1, 8, 8)
+    cfg = SMALL.model_copy(update={"prep": (height, width)})
+    found = bench.measure(cfg, ("LeNetLike",), image, "LeNetLike", 1)
+    first = height * width // 2 * 2 * 3
+    later = height * width // 4 * 4 * 2 * 3 + height * 8 * 4 * 3 + height * latent * 8 * 3
+    later += 4 * 4 * 9 * (height * 4)  # the decoder, whose latent has a gradient
+    later += height // 2 * latent // 4 * 9 * 2 * (width // 8)
+    later += height // 4 * width // 8 * 9 * (latent // 8 * 4 + 4 * 32)
+    later += 4 * 4 * 9 * 10 + 10 * 16  # the head
+    # forward, gradient of the weights and, but for the first, of what a layer was given
+    assert found.multiply_adds == 2 * first + 3 * later
+    assert found.observation_multiply_adds == 0 and found.parameters == count(
+        Encoder(latent), Decoder(latent, height, width), Head(latent, 1)
+    )
+    conv, rest = 16 * 6 * 9, 4 * 16 * 6 * 9 + 64 * 32 + 32 * 16 + 16 * 10
+    assert found.running_multiply_adds == 16 * (3 * conv + 4 * rest)
+
+    ours = Embedding(latent=16, rank=4, probes=5, steps=100, networks=9, versions=5)
+    found = bench.measure(ours, ("LeNetLike",), image, "LeNetLike", 1)
+    assert found.observation_multiply_adds == 5 * (conv + rest)
+    assert found.observation_share == 5 / (100 * 9 / 36)
+    assert found.seconds_per_network_step > 0 and found.architecture == "LeNetLike"
+
+
+def test_the_bench_shows_both_arms_beside_each_other(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(bench, "QUICK", (("LeNetLike",), (1, 8, 8), (8, 480)))
+    monkeypatch.setattr(bench, "_apart", bench.measure)
+    assert bench.main(["--quick", "--rounds", "1", "--out", str(tmp_path / "e.json")]) == 0
+    rows = json.loads((tmp_path / "e.json").read_text())
+    assert [row["embedder"] for row in rows] == ["probing", "paper"]
+    for row in rows:
+        assert row["multiply_adds"] > 0 and row["parameters"] > row["network_parameters"] > 0
+    assert capsys.readouterr().out.count("LeNetLike") == 2

@@ -346,6 +346,10 @@ class Embedding(Block):
         """Number of images per step without noise."""
         return self.batch_size // 2 if self.image_noise else self.batch_size
 
+    def visits(self, alike: int, zoo: int) -> float:
+        """How many steps a training network is in: one of `alike`, among `zoo` of any kind."""
+        return self.steps * self.networks / (zoo if self.draw == "mixed" else alike)
+
 
 class Exploration(Block):
     """What is looked at in the latent space."""

@@ -142,12 +142,12 @@ def control_rows(
         known: training images.
         images: test images.
     """
-    found = []
+    found, zoo = [], sum(len(trained.flat) for trained in train.values())
     for name, population in test.items():
         trained, space = train[name], population.space
         targets, count = population.outputs(images), len(population.flat)
         names = ("control", seed, name)
-        steps = math.ceil(embedding.steps * embedding.networks / len(trained.flat))
+        steps = math.ceil(embedding.visits(len(trained.flat), zoo))
 
         def own(run, rng, flat=population.flat, space=space):
             x, _ = noisy_images(known, embedding, rng)

@@ -1,0 +1,252 @@
+"""`python -m lib.bench.embedder`: what one network costs in one training step of each arm.
+
+A *network-step* is the embedder's own share of a training step for one network: embed it, decode
+it as its architecture, classify its latent, and the gradients of all that. Left out is what every
+arm pays alike, running the decoded network on images (`running_multiply_adds`), and the optimizer.
+What an encoder observes of a network is computed once for each version of a training network and
+not in each step (`lib.embed.pool`); `observation_share` of it belongs to a step, as many times as
+the arm's own config and the default zoo say, and is included.
+
+Multiply-adds are those of convolutions and matrix products, forward and backward, as torch's
+`FlopCounterMode` counts them (its flops by two); element-wise work is timed and not counted.
+
+Each row is measured by a process of its own on one thread with an untrained arm and a freshly
+initialised network: seconds are the median of rounds after a warm-up, `peak_bytes` how far the
+process's resident memory rose above what it was before the arm was built (Linux; elsewhere null).
+The arm serves all architectures of the table, and so do its `parameters`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from lib import nets
+from lib.config import Embedding, Study
+from lib.embed.arm import Arm, Space
+from lib.embed.paper import Paper
+from lib.embed.product import make_arm
+from lib.nets.fuse import fuse
+from lib.progress import track
+from lib.repro import atomic
+
+REFERENCE = "paper"
+KNOWN = 2  # networks of each architecture that an arm takes its statistics from
+# architectures, image [C, H, W], PRep of the reference: the paper's own, and the digits'
+FULL = ("LeNetLike", "VanillaCNN", "ResNet8", "ResNet32"), (3, 32, 32), (88, 10000)
+QUICK = Study().architectures, (1, 8, 8), None
+CLASSES = 10
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One arm on one architecture; see the module for what is counted."""
+
+    embedder: str
+    architecture: str
+    network_parameters: int
+    parameters: int
+    multiply_adds: int
+    seconds_per_network_step: float
+    peak_bytes: int | None
+    observation_multiply_adds: int
+    observation_seconds: float
+    observation_share: float
+    running_multiply_adds: int
+    images: int
+    rounds: int
+    threads: int = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print a table, write JSON."""
+    parser = argparse.ArgumentParser(prog="python -m lib.bench.embedder", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="networks of the digits' size")
+    parser.add_argument("--arms", nargs="+", default=[Embedding().arm, REFERENCE])
+    parser.add_argument("--rounds", type=int, default=3, help="timed repetitions")
+    parser.add_argument("--out", type=Path, help="JSON file to write")
+    options = parser.parse_args(arguments)
+    architectures, image, prep = QUICK if options.quick else FULL
+    todo = [
+        (config_of(arm, prep), architectures, image, name, options.rounds)
+        for arm in options.arms
+        for name in architectures
+    ]
+    found = [_apart(*case) for case in track(todo, "arms and architectures")]
+    print(table(found))
+    if options.out:
+        with atomic(options.out) as temporary:
+            temporary.write_text(json.dumps([asdict(one) for one in found], indent=2) + "\n")
+    return 0
+
+
+def config_of(arm: str, prep: tuple[int, int] | None) -> Embedding:
+    """An arm at its defaults; the reference as in the paper, with a PRep of this size."""
+    return Embedding(**Paper.PROTOCOL, prep=prep) if arm == REFERENCE else Embedding(arm=arm)
+
+
+def table(found: Iterable[Measurement]) -> str:
+    """The measurements as text in columns; ratios are the reference's cost over the arm's."""
+    found = list(found)
+    reference = {m.architecture: m for m in found if m.embedder == REFERENCE}
+    lines = [
+        f"{'arm':10}{'architecture':14}{'parameters':>12}{'GMAC':>10}{'ratio':>8}"
+        f"{'seconds':>10}{'ratio':>8}{'peak MB':>9}{'running GMAC':>14}"
+    ]
+    for m in found:
+        base, ratios = reference.get(m.architecture), ("", "")
+        if base:
+            ratios = (
+                f"{base.multiply_adds / m.multiply_adds:.0f}",
+                f"{base.seconds_per_network_step / m.seconds_per_network_step:.0f}",
+            )
+        peak = "" if m.peak_bytes is None else f"{m.peak_bytes / 1e6:.0f}"
+        lines.append(
+            f"{m.embedder:10}{m.architecture:14}{m.parameters:12,}{m.multiply_adds / 1e9:10.3f}"
+            f"{ratios[0]:>8}{m.seconds_per_network_step:10.4f}{ratios[1]:>8}{peak:>9}"
+            f"{m.running_multiply_adds / 1e9:14.3f}"
+        )
+    return "\n".join(lines)
+
+
+def measure(
+    cfg: Embedding,
+    architectures: Sequence[str],
+    image: tuple[int, int, int],
+    architecture: str,
+    rounds: int,
+) -> Measurement:
+    """The cost of one network of an architecture, in this process."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    _load_libraries()
+    before = _memory("VmRSS")
+    arm = prepared(cfg, architectures, image)
+    space = arm.spaces[architecture]
+    flat, x = fresh(space, image, 1), torch.randn(cfg.batch_size, *image)
+    resettable = _forget_peak()
+
+    with torch.no_grad():
+        observed, observation = _counted(lambda: arm.observe(architecture, flat))
+        observing = _seconds(lambda: arm.observe(architecture, flat), rounds)
+
+    def step() -> None:
+        arm.zero_grad()
+        latent = arm.embed(architecture, observed)
+        decoded = arm.decode(architecture, latent)
+        (decoded.square().mean() + arm.classify(latent).square().mean()).backward()
+
+    _, steps = _counted(step)
+    seconds = _seconds(step, rounds)
+    peak = _memory("VmHWM")
+    _, running = _counted(lambda: run(space, flat, x))
+    share = observation_share(cfg)
+    return Measurement(
+        cfg.arm,
+        architecture,
+        space.layout.size,
+        sum(p.numel() for p in arm.parameters() if p.requires_grad),
+        round(steps + share * observation),
+        seconds + share * observing,
+        peak - before if resettable else None,
+        observation,
+        observing,
+        share,
+        running,
+        cfg.batch_size,
+        rounds,
+    )
+
+
+def observation_share(cfg: Embedding) -> float:
+    """How often a network is observed for each time that it is in a step, with the default zoo."""
+    study = Study()
+    networks = study.zoo.instances.train
+    return cfg.versions / cfg.visits(networks, networks * len(study.architectures))
+
+
+def prepared(cfg: Embedding, architectures: Sequence[str], image: tuple[int, int, int]) -> Arm:
+    """An untrained arm that has taken its statistics from a few fresh networks."""
+    arm = make_arm(cfg, architectures, image, CLASSES)
+    networks = {name: fresh(space, image, KNOWN) for name, space in arm.spaces.items()}
+    scores = dict.fromkeys(networks, torch.zeros(KNOWN))
+    arm.prepare(networks, scores, torch.randn(cfg.probes, *image), torch.Generator())
+    return arm
+
+
+def fresh(space: Space, image: tuple[int, int, int], count: int) -> Tensor:
+    """Freshly initialised networks [n, P], batch norm fused."""
+    channels, size, _ = image
+    modules = [
+        fuse(nets.build(space.architecture, channels, size, CLASSES).eval()) for _ in range(count)
+    ]
+    with torch.no_grad():
+        return torch.stack([space.layout.flatten(module.state_dict()) for module in modules])
+
+
+def run(space: Space, flat: Tensor, x: Tensor) -> None:
+    """What every arm pays for a network: its outputs, those of the decoded one, its gradient."""
+    with torch.no_grad():
+        space.run(flat, x)
+    decoded = flat.clone().requires_grad_()
+    space.run(decoded, x).square().mean().backward()
+
+
+def _load_libraries() -> None:
+    """Use once what is loaded at its first use, so that it is not measured."""
+    space, image = Space.of("LeNetLike", 1, 8, CLASSES), (1, 8, 8)
+    _counted(lambda: run(space, fresh(space, image, 1), torch.randn(2, *image)))
+
+
+def _apart(*case) -> Measurement:
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(measure, *case).result()
+
+
+def _counted(call: Callable[[], Tensor | None]) -> tuple[Tensor | None, int]:
+    with FlopCounterMode(display=False) as counter:
+        out = call()
+    return out, counter.get_total_flops() // 2
+
+
+def _seconds(call: Callable[[], object], rounds: int) -> float:
+    taken = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken)
+
+
+def _memory(field: str) -> int:
+    """Bytes of this process's resident memory, now (`VmRSS`) or at most (`VmHWM`); else 0."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return 0
+    return int(re.search(rf"{field}:\s+(\d+)", status.read_text())[1]) * 1024
+
+
+def _forget_peak() -> bool:
+    """Let the peak begin anew; whether that was possible."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main())
