@@ -19,6 +19,9 @@ from lib.kernels import CompiledBackend, UnsupportedError, machine, mathematics
 from lib.kernels.backend import aligned
 from lib.kernels.emit import LANES, POINTER, Emitter
 from lib.kernels.machine import library
+from lib.kernels.runner import Runner
+from lib.nets.fuse import fused_skeleton
+from lib.prep import Layout
 from lib.training import EpochPlan, Rates
 
 
@@ -348,3 +351,43 @@ def test_tracing_leaves_the_module_alone():
     CompiledBackend(module, stack, Training(), Rates(*np.zeros((3, 1))), images(8))
     assert module.training and all(layer.training for layer in module.modules())
     assert all(torch.equal(v, before[k]) for k, v in module.state_dict().items())
+
+
+# --- networks by their weights ------------------------------------------------------------------
+
+
+def runner_of(name, size=8, channels=1):
+    module = fused_skeleton(nets.build(name, channels, size, 10)).eval()
+    layout = Layout.of(module)
+    offsets = {entry["name"]: entry["offset"] for entry in layout.to_json()}
+    return module, layout, Runner(module, (channels, size, size), offsets)
+
+
+@pytest.mark.parametrize("items", [1, 16, 64, 65, 150])
+@pytest.mark.parametrize("name", ["LeNetLike", "ResNet8"])
+def test_networks_by_their_weights_and_gradients(name, items):
+    module, layout, runner = runner_of(name)
+    flat = 0.1 * torch.randn(3, runner.parameters, generator=torch.Generator().manual_seed(0))
+    x, change = images(items).x, torch.randn(3, items, 10)
+    given = flat.clone().requires_grad_()
+    found = runner(given, x)
+    (gradient,) = torch.autograd.grad((found * change).sum(), given)
+    exact = flat.double().requires_grad_()
+    wanted = ensemble.run(module.double(), layout.unflatten(exact), x.double(), shared=True)
+    (truth,) = torch.autograd.grad((wanted * change).sum(), exact)
+    torch.testing.assert_close(found, wanted.float(), rtol=1e-4, atol=1e-5)
+    scale = truth.abs().max().item()
+    torch.testing.assert_close(gradient, truth.float(), rtol=1e-3, atol=1e-5 * scale)
+    assert torch.equal(runner(flat[1:2], x)[0], found[1])
+    assert torch.equal(runner.gradients(flat[2:], x, change[2:])[0], gradient[2])
+
+
+def test_a_runner_refuses_what_it_cannot_run():
+    module, layout, runner = runner_of("LeNetLike")
+    with pytest.raises(ValueError, match="expected \\[n, 3718\\]"):
+        runner(torch.zeros(2, 5), images(4).x)
+    with pytest.raises(ValueError, match="no gradient with respect to their inputs"):
+        runner(torch.zeros(2, 3718), images(4).x.requires_grad_())
+    whole = nets.build("ResNet8", 1, 8, 10)
+    with pytest.raises(UnsupportedError, match="fuse it first"):
+        Runner(whole, (1, 8, 8), {})

@@ -7,7 +7,8 @@ others there are.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from llvmlite import ir
 
@@ -128,35 +129,52 @@ def _outputs(w: Writer) -> None:
     """void outputs(state, inputs, order, work, found, n): found is [outputs, n in whole rows]."""
     e, pointers, items = w.start("outputs", 5)
     w.state, inputs, order, w.work, found = pointers
-    recipe, b, graph = w.recipe, e.b, w.graph
-    batches = b.sdiv(e.sum(items, recipe.batch - 1), integer(recipe.batch))
-    w.count = e.alloca(F32)
-    width = b.mul(batches, integer(w.row))
-    with e.loop(batches) as step:
-        first, size = _begin(w, step, items)
-        w.call(
-            steps.assemble,
-            inputs,
-            order,
-            order,
-            order,
-            e.at(w.work, w.plan.mask),
-            w.data(graph.input),
-            first,
-            size,
-            w.vectors,
-            shape=(graph.input.channels, *_map(graph.input)),
-            padding=0,
-            shifted=False,
-            flipped=False,
-            row=w.row,
-        )
-        w.forward()
-        with e.loop(graph.output.cells) as k, e.loop(w.vectors) as v:
-            value = e.load(w.data(graph.output), e.times(k, w.row), e.times(v, LANES))
-            at = e.sum(b.mul(k, width), e.times(step, w.row), e.times(v, LANES))
-            e.store(value, found, at)
+    write_outputs(w, inputs, order, found, items)
     e.finish()
+
+
+def write_outputs(w: Writer, inputs, order, found, items) -> None:
+    """The forward pass over all items, in batches; `found` is [outputs, items in whole rows]."""
+    e, cells = w.e, w.graph.output.cells
+    w.count = e.alloca(F32)
+    with batches(w, items) as (step, first, size, width):
+        show(w, inputs, order, first, size)
+        w.forward()
+        with e.loop(cells) as k, e.loop(w.vectors) as v:
+            here = e.times(v, LANES)
+            value = e.load(w.data(w.graph.output), e.times(k, w.row), here)
+            e.store(value, found, e.times(k, width), e.times(step, w.row), here)
+
+
+def show(w: Writer, inputs, order, first, size) -> None:
+    """Put a batch of inputs, as they are, where the network reads them."""
+    w.call(
+        steps.assemble,
+        inputs,
+        order,
+        order,
+        order,
+        w.e.at(w.work, w.plan.mask),
+        w.data(w.graph.input),
+        first,
+        size,
+        w.vectors,
+        shape=(w.graph.input.channels, *_map(w.graph.input)),
+        padding=0,
+        shifted=False,
+        flipped=False,
+        row=w.row,
+    )
+
+
+@contextmanager
+def batches(w: Writer, items: ir.Value) -> Iterator[tuple[ir.Value, ...]]:
+    """Every batch of the items: its number, first item and size, and the length of all rows."""
+    e, batch = w.e, integer(w.recipe.batch)
+    count = e.b.sdiv(e.sum(items, w.recipe.batch - 1), batch)
+    with e.loop(count) as step:
+        first, size = _begin(w, step, items)
+        yield step, first, size, e.times(count, w.row)
 
 
 def _begin(w: Writer, step: ir.Value, items: ir.Value) -> tuple[ir.Value, ir.Value]:
