@@ -183,6 +183,7 @@ def train(
     images: ImageSplit,
     validation: ImageSplit,
     teacher: Tensor,
+    fresh: dict[str, Tensor] | None = None,
 ) -> Curves:
     """Train `arm` in place and leave it at its best checkpoint by `score` on held-out networks.
 
@@ -194,12 +195,17 @@ def train(
         held_out: validation networks per architecture, [n, P].
         images: training images; validation: validation images.
         teacher: the teacher's logits on the training images [images, K].
+        fresh: freshly initialised networks [n, P] of architectures that `networks` has none of.
+            The arm takes statistics from them, nothing more: such an architecture is reached
+            through the interpolation loss alone.
     """
     cfg: Embedding = arm.cfg
     for name, flat in networks.items():
         if not len(flat):
             raise EmbedderError(f"no {name} to train the embedder with: all have diverged")
-    arm.prepare(networks, scores, images.x, generator(*names, "prepare"))
+    fresh = fresh or {}
+    unranked = {name: torch.zeros(len(flat)) for name, flat in fresh.items()}
+    arm.prepare(networks | fresh, scores | unranked, images.x, generator(*names, "prepare"))
     pool, clean = Pool.of(arm, networks, cfg.versions, names), cfg.clean
     optimizer = torch.optim.Adam(
         [p for p in arm.parameters() if p.requires_grad], lr=cfg.learning_rate, fused=True
