@@ -109,6 +109,33 @@ def _decode(options: argparse.Namespace) -> int:
     return 0
 
 
+def _add_neighbours(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "neighbours", help="list the networks of a catalogue whose latents are nearest to one's"
+    )
+    parser.add_argument("embedder", type=Path, metavar="EMBEDDER", help="embedder.safetensors")
+    parser.add_argument(
+        "network", metavar="NETWORK", help="id of a network of the catalogue, or safetensors file"
+    )
+    parser.add_argument(
+        "--catalogue", type=Path, required=True, metavar="CSV", help="the networks to look among"
+    )
+    parser.add_argument("--architecture", nargs="+", metavar="NAME", help="only of these")
+    parser.add_argument("--split", nargs="+", metavar="SPLIT", help="only of these")
+    parser.add_argument("-k", type=int, default=10, metavar="K", help="how many (default: 10)")
+    parser.set_defaults(run=_neighbours)
+
+
+def _neighbours(options: argparse.Namespace) -> int:
+    from lib.explore.neighbours import neighbours
+
+    names = ("architecture", "split", "k")
+    chosen = {name: getattr(options, name) for name in names}
+    found = neighbours(options.embedder, options.network, options.catalogue, **chosen)
+    print(found.to_csv(sep="\t", index=False, float_format="%.6g"), end="")
+    return 0
+
+
 def _add_export(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "export", help="write networks of a zoo as safetensors, with a JSON card each"
@@ -206,7 +233,14 @@ def _show_progress() -> None:
 
 
 # Each adds one subcommand whose `run` imports what it needs, so that none waits for another's.
-COMMANDS = (_add_config, _add_encode, _add_decode, _add_export, _add_import)
+COMMANDS = (
+    _add_config,
+    _add_encode,
+    _add_decode,
+    _add_neighbours,
+    _add_export,
+    _add_import,
+)
 
 
 if __name__ == "__main__":
