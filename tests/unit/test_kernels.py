@@ -18,6 +18,7 @@ from lib.data.images import ImageSplit
 from lib.kernels import CompiledBackend, UnsupportedError, machine, mathematics
 from lib.kernels.backend import aligned
 from lib.kernels.emit import LANES, POINTER, Emitter
+from lib.kernels.graph import trace
 from lib.kernels.machine import library
 from lib.kernels.runner import Runner
 from lib.nets.fuse import fused_skeleton
@@ -341,6 +342,21 @@ def test_what_there_is_no_kernel_for_is_refused(build, what):
     with pytest.raises(UnsupportedError, match="zoo.kernels to vmap") as error:
         compiled(build, 1, images(8))
     assert what in str(error.value)
+
+
+@pytest.mark.parametrize("name", nets.names())
+def test_registered_architectures_say_whether_they_can_be_compiled(name):
+    for size in (8, 28, 32):
+        try:
+            module = fused_skeleton(nets.build(name, 1, size, 10))
+            break
+        except nets.ArchitectureError:
+            continue
+    if nets.compiled(name):
+        assert trace(module, (1, size, size)).operations
+    else:
+        with pytest.raises(UnsupportedError):
+            trace(module, (1, size, size))
 
 
 def test_tracing_leaves_the_module_alone():

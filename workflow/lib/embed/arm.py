@@ -7,6 +7,7 @@ import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,6 +20,7 @@ from lib.prep import Layout
 
 if TYPE_CHECKING:
     from lib.config import Embedding
+    from lib.kernels.runner import Runner
 
 
 class EmbedderError(InputError):
@@ -27,7 +29,11 @@ class EmbedderError(InputError):
 
 @dataclass(frozen=True)
 class Space:
-    """The networks of one architecture: the fused module that runs them and their layout."""
+    """The networks of one architecture: the fused module that runs them and their layout.
+
+    On the CPU they run through compiled kernels, unless the architecture is registered with
+    `compiled=False`; on a GPU, and in double precision, through `torch.func.vmap`.
+    """
 
     architecture: str
     module: nn.Module
@@ -41,11 +47,26 @@ class Space:
 
     def run(self, flat: Tensor, x: Tensor) -> Tensor:
         """Logits [n, B, classes] of networks [n, P] on the same images [B, C, H, W]."""
+        if self._compiled(flat):
+            return self._runner(tuple(x.shape[1:]))(flat, x)
         return ensemble.run(self.module, self.layout.unflatten(flat), x, shared=True)
 
     def predict(self, flat: Tensor, x: Tensor) -> Tensor:
         """As `run`, in batches and without gradients: [n, images, classes]."""
+        if self._compiled(flat):
+            return self._runner(tuple(x.shape[1:])).outputs(flat, x)
         return ensemble.predict(self.module, self.layout.unflatten(flat), x)
+
+    def _compiled(self, flat: Tensor) -> bool:
+        single = flat.device.type == "cpu" and flat.dtype == torch.float32
+        return single and nets.compiled(self.architecture)
+
+    @lru_cache(maxsize=8)  # noqa: B019 (spaces live as long as their study)
+    def _runner(self, shape: tuple[int, ...]) -> Runner:
+        from lib.kernels.runner import Runner
+
+        offsets = {entry["name"]: entry["offset"] for entry in self.layout.to_json()}
+        return Runner(self.module, shape, offsets)
 
 
 class Arm(nn.Module, ABC):

@@ -31,17 +31,22 @@ class UnknownArchitecture(ArchitectureError):
 class _Entry:
     builder: Builder
     sizes: tuple[int, ...] | None
+    compiled: bool
 
 
 _registry: dict[str, _Entry] = {}
 
 
-def architecture(name: str, sizes: Iterable[int] | None = None) -> Callable[[Builder], Builder]:
+def architecture(
+    name: str, sizes: Iterable[int] | None = None, compiled: bool = True
+) -> Callable[[Builder], Builder]:
     """Mark `builder(channels, size, classes) -> nn.Module` as the architecture `name`.
 
     Args:
         name: what configs and shards call it.
         sizes: image sizes in pixels it can be built for; any size if left out.
+        compiled: whether networks of an embedder run through `lib.kernels` on the CPU; False for a
+            module that holds an operation there is no kernel for. (How a zoo trains is config.)
 
     Raises:
         ArchitectureError: another module has taken the name already.
@@ -54,7 +59,7 @@ def architecture(name: str, sizes: Iterable[int] | None = None) -> Callable[[Bui
                 f"architecture {name!r} of {builder.__module__} is already "
                 f"defined in {taken.builder.__module__}; pick another name"
             )
-        _registry[name] = _Entry(builder, None if sizes is None else tuple(sizes))
+        _registry[name] = _Entry(builder, None if sizes is None else tuple(sizes), compiled)
         return builder
 
     return register
@@ -83,6 +88,11 @@ def build(name: str, channels: int, size: int, classes: int) -> nn.Module:
     if classes < 2:
         raise ArchitectureError(f"{name} needs at least 2 classes, got {classes}")
     return entry.builder(channels, size, classes)
+
+
+def compiled(name: str) -> bool:
+    """Whether networks of an architecture run through compiled kernels on the CPU."""
+    return _entry(name).compiled
 
 
 def module_of(name: str) -> str:
