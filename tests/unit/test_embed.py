@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 
 import lib.embed
-from lib import nets
 from lib.config import LossWeights
 from lib.data.images import ImageSplit
 from lib.embed import Embedder, arm, load_embedder, losses, trainer
 from lib.embed.arm import EmbedderError, find_arm
+from lib.embed.fresh import fresh_networks
 from lib.embed.pool import Pool
 from lib.embed.probing import normalize
 from lib.embed.product import make_arm
@@ -373,8 +373,7 @@ def test_training_and_controls_stay_on_the_device_of_the_images(toy):
         noisy = controls.noisy(train, 2, 0.1, ("noise",))
         fresh = controls.distill(
             space,
-            lambda name=name: nets.build(name, 1, 8, 4),
-            2,
+            fresh_networks(name, images, 2, ("fresh",)),
             ("fresh",),
             1,
             0.01,

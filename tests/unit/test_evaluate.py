@@ -8,11 +8,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lib import ensemble, nets, population
+from lib import ensemble, population
 from lib.config import Controls, Teacher, Training
 from lib.data.images import ImageSplit
 from lib.embed import losses
 from lib.embed.arm import EmbedderError
+from lib.embed.fresh import fresh_networks
 from lib.evaluate import controls
 from lib.evaluate.reconstruction import (
     COLUMNS,
@@ -206,8 +207,7 @@ def test_distillation_from_scratch_learns(toy):
     def distill(count=2, names=("a", 1)):
         return controls.distill(
             space,
-            lambda: nets.build("LeNetLike", 1, 8, 4),
-            count,
+            fresh_networks("LeNetLike", toy.images, count, names),
             names,
             60,
             0.01,

@@ -10,10 +10,9 @@ from torch import Tensor
 from lib import ensemble
 from lib.embed import losses
 from lib.embed.arm import Space
-from lib.nets.fuse import bn_pairs, fuse_state
 from lib.population import Population
 from lib.progress import track
-from lib.repro import generator, seed_for
+from lib.repro import generator
 
 
 def nearest_weights(train: Population, flat: Tensor) -> Tensor:
@@ -54,43 +53,41 @@ def noisy(train: Population, count: int, level: float, names: tuple) -> Tensor:
 
 def distill(
     space: Space,
-    build: Callable[[], torch.nn.Module],
-    count: int,
+    start: Tensor,
     names: tuple,
     steps: int,
     rate: float,
     loss: Callable[[Callable[[Tensor], Tensor], torch.Generator], Tensor],
     every: int = 0,
     watch: Callable[[int, Tensor], None] | None = None,
+    pace: Callable[[int], float] = lambda step: 1.0,
 ) -> Tensor:
-    """Train freshly initialised networks from scratch by a loss on their outputs.
+    """Train networks by a loss on their outputs.
 
     Args:
-        space: the architecture; networks start as fused versions of `build()`.
-        build: makes an unfused module.
-        count: number of networks n.
+        space: the architecture.
+        start: networks [n, P] to start from, such as `fresh_networks`.
         names: names of the random streams.
         steps: gradient steps (Adam).
         rate: learning rate.
         loss: from a function that runs the networks on images and a generator to losses [n].
         every: call `watch(step, flat)` every so many steps.
         watch: sees the networks while they train.
+        pace: factor on the learning rate at a (0-based) step.
 
     Returns:
         Networks [n, P].
     """
-    module = build()
-    fresh = ensemble.init_stack(build, [seed_for(*names, "init", i) for i in range(count)])
-    fused = fuse_state(fresh, bn_pairs(module), module)
-    device = next(space.module.parameters()).device
-    flat = space.layout.flatten(fused).to(device).requires_grad_()
+    flat = start.clone().requires_grad_()
     optimizer = torch.optim.Adam([flat], lr=rate)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, pace)
     for step in track(range(steps), f"distilling {space.architecture}"):
         if watch and every and step % every == 0:
             watch(step, flat.detach())
         optimizer.zero_grad()
         loss(lambda x: space.run(flat, x), generator(*names, "step", step)).sum().backward()
         optimizer.step()
+        schedule.step()
     if watch:
         watch(steps, flat.detach())
     return flat.detach()

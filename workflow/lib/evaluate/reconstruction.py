@@ -9,10 +9,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lib import ensemble, nets
+from lib import ensemble
 from lib.config import Controls, Embedding
 from lib.data.images import ImageSplit
 from lib.embed import losses
+from lib.embed.fresh import fresh_networks
 from lib.embed.product import Embedder
 from lib.embed.trainer import noisy_images
 from lib.evaluate import controls
@@ -165,8 +166,7 @@ def control_rows(
             "mean_weights": trained.flat.mean(0).expand(count, -1),
             "distilled": controls.distill(
                 space,
-                lambda name=name: nets.build(name, *known.x.shape[1:3], len(known.classes)),
-                count,
+                fresh_networks(name, known, count, (*names, "distilled")),
                 (*names, "distilled"),
                 steps,
                 cfg.distill_rate,

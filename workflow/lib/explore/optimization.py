@@ -14,10 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lib import ensemble, nets
+from lib import ensemble
 from lib.config import Controls, Exploration
 from lib.data.images import ImageSplit
 from lib.embed import losses
+from lib.embed.fresh import fresh_networks
 from lib.embed.product import Embedder
 from lib.evaluate.controls import distill
 from lib.population import Population
@@ -146,8 +147,7 @@ def optimize(
         fresh = _Best(population, validation)
         distill(
             population.space,
-            lambda name=name: nets.build(name, *images.x.shape[1:3], len(images.classes)),
-            len(starts),
+            fresh_networks(name, images, len(starts), streams),
             streams,
             cfg.optimization_steps,
             control.distill_rate,
