@@ -4,6 +4,17 @@ Output: multiarch/teacher.safetensors, multiarch/embedder/seed_*/{embedder.safet
 """
 
 
+def embedder_code(arm):
+    """The digest of the code that trains an embedder of this arm."""
+    return code_hash(
+        "lib.embed.trainer",
+        "lib.embed.product",
+        "lib.population",
+        *map(nets.module_of, ARCHITECTURES),
+        find_arm(arm).__module__,
+    )
+
+
 rule teacher:
     input:
         catalogue=rules.catalogue.output,
@@ -55,13 +66,7 @@ rule train_embedder:
         architectures=ARCHITECTURES,
         seed=STUDY.seed,
         device=STUDY.device,
-        code=code_hash(
-            "lib.embed.trainer",
-            "lib.embed.product",
-            "lib.population",
-            *map(nets.module_of, ARCHITECTURES),
-            find_arm(STUDY.embedder.arm).__module__,
-        ),
+        code=embedder_code(STUDY.embedder.arm),
     message:
         "Embedder: training, seed {wildcards.seed}"
     script:

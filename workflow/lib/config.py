@@ -403,6 +403,11 @@ class Study(Block):
     embedder: Embedding = Field(Embedding(), description="the latent space")
     explore: Exploration = Field(Exploration(), description="what is looked at in it")
     controls: Controls = Field(Controls(), description="what results are compared with")
+    ablations: dict[Name, dict[str, Any]] = Field(
+        {},
+        description="variants of the embedder that `snakemake ablations` trains and compares on "
+        "this study's zoo: keys of the block `embedder` that differ, by the variant's name",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Study:
@@ -419,3 +424,15 @@ class Study(Block):
                 if name not in self.architectures:
                     raise ValueError(f"zoo.{field} names {name}, which is not in architectures")
         return self
+
+    def variant(self, name: str) -> Embedding:
+        """The embedder of an ablation: this study's, with what the variant changes.
+
+        Raises:
+            ValidationError: the result is no valid block `embedder`.
+        """
+        whole, changes = self.embedder.model_dump(), self.ablations[name]
+        merged = whole | changes
+        if isinstance(changes.get("weights"), dict):
+            merged["weights"] = whole["weights"] | changes["weights"]
+        return Embedding.model_validate(merged)

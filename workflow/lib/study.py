@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from lib import nets
-from lib.config import ConfigError, Study
+from lib.config import ConfigError, Embedding, Study
 from lib.config_faults import faults
 from lib.embed.arm import find_arm
 from lib.errors import InputError
@@ -35,6 +35,13 @@ def parse_study(raw: Any, where: str = "config") -> Study:
             nets.build(name, study.images.channels, study.images.size, 10)
     with _blaming("embedder.arm", where):
         find_arm(study.embedder.arm).check(study.embedder)
+    for name in study.ablations:
+        with _blaming(f"ablations.{name}", where):
+            try:
+                variant = study.variant(name)
+            except ValidationError as error:
+                raise ConfigError(faults(error, Embedding).strip()) from None
+            find_arm(variant.arm).check(variant)
     return study
 
 

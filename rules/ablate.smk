@@ -1,0 +1,80 @@
+"""Variants of the embedder, trained and compared on the study's zoo; made on request only.
+
+Output: ablations/*/seed_*/{embedder.safetensors,losses.csv,scores.csv}, ablations/ablations.csv.
+"""
+
+VARIANTS = {name: STUDY.variant(name) for name in STUDY.ablations}
+VARIANT = "ablations/{variant}/seed_{seed}"
+
+
+def variants(_):
+    """The scores of every variant and seed."""
+    if not VARIANTS:
+        raise WorkflowError("the config has no ablations; config/ablations.yaml shows some")
+    return expand(rules.ablation.output, variant=VARIANTS, seed=SEEDS)
+
+
+use rule train_embedder as ablation_embedder with:
+    output:
+        embedder=RESULTS / VARIANT / "embedder.safetensors",
+        card=RESULTS / VARIANT / "embedder.safetensors.json",
+        losses=RESULTS / VARIANT / "losses.csv",
+    log:
+        RESULTS / "logs" / VARIANT / "train.log",
+    benchmark:
+        RESULTS / "benchmarks" / f"{VARIANT}.tsv"
+    wildcard_constraints:
+        variant=one_of(VARIANTS),
+    threads: lambda wildcards: VARIANTS[wildcards.variant].threads
+    params:
+        embedder=lambda wildcards: block(VARIANTS[wildcards.variant]),
+        architectures=ARCHITECTURES,
+        seed=STUDY.seed,
+        device=STUDY.device,
+        code=lambda wildcards: embedder_code(VARIANTS[wildcards.variant].arm),
+    message:
+        "Ablation: training {wildcards.variant}, seed {wildcards.seed}"
+
+
+rule ablation:
+    input:
+        catalogue=rules.catalogue.output,
+        shards=shards(ARCHITECTURES),
+        validation=IMAGES["validation"],
+        test=IMAGES["test"],
+        embedder=rules.ablation_embedder.output.embedder,
+    output:
+        RESULTS / VARIANT / "scores.csv",
+    log:
+        RESULTS / "logs" / VARIANT / "scores.log",
+    wildcard_constraints:
+        variant=one_of(VARIANTS),
+    conda:
+        "../envs/torch.yaml"
+    threads: STUDY.threads
+    params:
+        architectures=ARCHITECTURES,
+        band=STUDY.controls.band,
+        run={"device": STUDY.device, "threads": STUDY.threads},
+        code=code_hash("lib.evaluate.ablation"),
+    message:
+        "Ablation: scoring {wildcards.variant}, seed {wildcards.seed}"
+    script:
+        "../workflow/scripts/ablation.py"
+
+
+rule ablations:
+    input:
+        variants,
+    output:
+        RESULTS / "ablations/ablations.csv",
+    log:
+        RESULTS / "logs/ablations.log",
+    conda:
+        "../envs/torch.yaml"
+    params:
+        code=code_hash("lib.evaluate.ablation"),
+    message:
+        "Ablations: the table"
+    script:
+        "../workflow/scripts/ablations.py"

@@ -1,0 +1,87 @@
+"""Variants of the embedder on the same zoo: what comes back, of networks seen and held out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import nan
+
+import pandas as pd
+import torch
+
+from lib import ensemble
+from lib.data.images import ImageSplit
+from lib.embed import Embedder
+from lib.embed.trainer import between, mix
+from lib.evaluate.reconstruction import COLUMNS, Zoo, decoded_rows
+from lib.evaluate.statistics import mean_interval
+
+SPLITS = ("train", "validation", "test")
+KEY = ["variant", "embedder", "split", "method", "architecture"]
+
+
+def scores(
+    embedder: Embedder,
+    variant: str,
+    seed: int,
+    zoo: Mapping[str, Zoo],
+    validation: ImageSplit,
+    test: ImageSplit,
+    band: int,
+) -> pd.DataFrame:
+    """One row for each network and method, with the columns of `reconstruction.csv`.
+
+    Test networks are run on test images, those of the other splits on validation images: what is
+    chosen by this table is to be chosen on the split `validation`.
+
+    Methods: `decoded` and `mean_latent` as there; `inner`, the points between pairs of networks
+    of the extremes where the inner architectures lie, with no target of their own. An inner point
+    or a network whose architecture is predicted wrong is run as the predicted one.
+    """
+    parts = []
+    for split in SPLITS:
+        images = test if split == "test" else validation
+        rows = decoded_rows(embedder, seed, zoo["train"], zoo[split], images, band)
+        rows += _inner(embedder, seed, zoo[split], images)
+        parts.append(pd.DataFrame(rows, columns=COLUMNS).assign(variant=variant, split=split))
+    return pd.concat(parts, ignore_index=True)
+
+
+def summary(found: pd.DataFrame) -> pd.DataFrame:
+    """The table `ablations.csv`: means over networks and seeds, own above other with interval."""
+    right = found["architecture"] == found["predicted_architecture"]
+    found = found.assign(
+        predicted_right=right.astype(float), own=found["agreement"] - found["agreement_other"]
+    )
+    rows = []
+    for key, part in found.groupby(KEY, sort=False):
+        means = {
+            name: part[name].mean()
+            for name in ("predicted_right", "target_accuracy", "accuracy", "agreement")
+        }
+        # Seeds repeat the same networks: the unit is the network, averaged over seeds.
+        own = mean_interval(part.groupby("network")["own"].mean())
+        spread = dict(zip(("own_above_other", "own_low", "own_high"), own, strict=True))
+        counts = {"networks": part["network"].nunique(), "seeds": part["seed"].nunique()}
+        rows.append(dict(zip(KEY, key, strict=True)) | counts | means | spread)
+    return pd.DataFrame(rows)
+
+
+@torch.no_grad()
+def _inner(embedder: Embedder, seed: int, zoo: Zoo, images: ImageSplit) -> list[tuple]:
+    arm, names, rows = embedder.arm, list(embedder.architectures), []
+    first, last = zoo[names[0]], zoo[names[-1]]
+    count = min(len(first.flat), len(last.flat))
+    ends = [arm.encode(end.space.architecture, end.flat[:count]) for end in (first, last)]
+    for name, gamma in zip(names[1:-1], between(len(names)), strict=True):
+        latents = mix(*ends, gamma)
+        classes = arm.classify(latents).argmax(-1).tolist()
+        for i, (k, latent) in enumerate(zip(classes, latents, strict=True)):
+            predicted = names[k]
+            space = arm.spaces[predicted]
+            outputs = space.predict(arm.decode(predicted, latent[None]), images.x)
+            accuracy = ensemble.accuracy(outputs, images.y).item()
+            pair = f"{first.names[i]}:{last.names[i]}"
+            rows.append(
+                (pair, name, "inner", predicted, nan, accuracy, nan, nan, arm.cfg.arm, seed)
+            )
+    return rows
