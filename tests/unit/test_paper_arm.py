@@ -315,7 +315,13 @@ def test_a_decoded_network_is_the_beginning_of_its_prep(toy, tmp_path):
 # What it costs
 
 
-def test_the_bench_counts_every_multiply_add_of_both_arms():
+@pytest.fixture
+def here(monkeypatch):
+    """Measure in this process, as starting another takes seconds."""
+    monkeypatch.setattr(bench, "_apart", lambda call, *arguments: call(*arguments))
+
+
+def test_the_bench_counts_every_multiply_add_of_both_arms(here):
     height, width, latent, image = 8, 480, 64, (1, 8, 8)
     cfg = SMALL.model_copy(update={"prep": (height, width)})
     found = bench.measure(cfg, ("LeNetLike",), image, "LeNetLike", 1)
@@ -340,9 +346,8 @@ def test_the_bench_counts_every_multiply_add_of_both_arms():
     assert found.seconds_per_network_step > 0 and found.architecture == "LeNetLike"
 
 
-def test_the_bench_shows_both_arms_beside_each_other(capsys, monkeypatch, tmp_path):
+def test_the_bench_shows_both_arms_beside_each_other(here, capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(bench, "QUICK", (("LeNetLike",), (1, 8, 8), (8, 480)))
-    monkeypatch.setattr(bench, "_apart", bench.measure)
     assert bench.main(["--quick", "--rounds", "1", "--out", str(tmp_path / "e.json")]) == 0
     rows = json.loads((tmp_path / "e.json").read_text())
     assert [row["embedder"] for row in rows] == ["probing", "paper"]

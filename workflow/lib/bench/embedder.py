@@ -8,11 +8,13 @@ not in each step (`lib.embed.pool`); `observation_share` of it belongs to a step
 the arm's own config and the default zoo say, and is included.
 
 Multiply-adds are those of convolutions and matrix products, forward and backward, as torch's
-`FlopCounterMode` counts them (its flops by two); element-wise work is timed and not counted.
+`FlopCounterMode` counts them (its flops by two), also where compiled kernels run a network instead;
+element-wise work is timed and not counted.
 
-Each row is measured by a process of its own on one thread with an untrained arm and a freshly
-initialised network: seconds are the median of rounds after a warm-up, `peak_bytes` how far the
-process's resident memory rose above what it was before the arm was built (Linux; elsewhere null).
+Seconds and memory of each row are measured by a process of its own on one thread with an untrained
+arm and a freshly initialised network: seconds are the median of rounds after a warm-up,
+`peak_bytes` how far the process's resident memory rose above what it was before the arm was built
+(Linux; elsewhere null).
 The arm serves all architectures of the table, and so do its `parameters`.
 """
 
@@ -85,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for arm in options.arms
         for name in architectures
     ]
-    found = [_apart(*case) for case in track(todo, "arms and architectures")]
+    found = [measure(*case) for case in track(todo, "arms and architectures")]
     print(table(found))
     if options.out:
         with atomic(options.out) as temporary:
@@ -129,46 +131,73 @@ def measure(
     architecture: str,
     rounds: int,
 ) -> Measurement:
-    """The cost of one network of an architecture, in this process."""
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    _load_libraries()
-    before = _memory("VmRSS")
-    arm = prepared(cfg, architectures, image)
-    space = arm.spaces[architecture]
-    flat, x = fresh(space, image, 1), torch.randn(cfg.batch_size, *image)
-    resettable = _forget_peak()
-
-    with torch.no_grad():
-        observed, observation = _counted(lambda: arm.observe(architecture, flat))
-        observing = _seconds(lambda: arm.observe(architecture, flat), rounds)
-
-    def step() -> None:
-        arm.zero_grad()
-        latent = arm.embed(architecture, observed)
-        decoded = arm.decode(architecture, latent)
-        (decoded.square().mean() + arm.classify(latent).square().mean()).backward()
-
-    _, steps = _counted(step)
-    seconds = _seconds(step, rounds)
-    peak = _memory("VmHWM")
-    _, running = _counted(lambda: run(space, flat, x))
+    """The cost of one network of an architecture."""
+    arm = make_arm(cfg, architectures, image, CLASSES)
+    seconds, observing, peak = _apart(spent, cfg, architectures, image, architecture, rounds)
+    counts = counted(arm, image, architecture)
     share = observation_share(cfg)
     return Measurement(
         cfg.arm,
         architecture,
-        space.layout.size,
+        arm.spaces[architecture].layout.size,
         sum(p.numel() for p in arm.parameters() if p.requires_grad),
-        round(steps + share * observation),
+        round(counts["step"] + share * counts["observation"]),
         seconds + share * observing,
-        peak - before if resettable else None,
-        observation,
+        peak,
+        counts["observation"],
         observing,
         share,
-        running,
+        counts["running"],
         cfg.batch_size,
         rounds,
     )
+
+
+def counted(arm: Arm, image: tuple[int, int, int], architecture: str) -> dict[str, int]:
+    """Multiply-adds of a step, of observing a network and of running what was decoded."""
+    arm = arm.to("meta")  # shapes alone, and networks run by torch whatever runs them otherwise
+    space = arm.spaces[architecture]
+    flat = torch.empty(1, space.layout.size, device="meta")
+    x = torch.empty(arm.cfg.batch_size, *image, device="meta")
+    with torch.no_grad():
+        observed, observation = _count(lambda: arm.observe(architecture, flat))
+    return {
+        "step": _count(lambda: step(arm, architecture, observed))[1],
+        "observation": observation,
+        "running": _count(lambda: run(space, flat, x))[1],
+    }
+
+
+def spent(
+    cfg: Embedding,
+    architectures: Sequence[str],
+    image: tuple[int, int, int],
+    architecture: str,
+    rounds: int,
+) -> tuple[float, float, int | None]:
+    """Seconds of a step and of observing a network, and peak bytes, of this process."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    space = Space.of("LeNetLike", 1, 8, CLASSES)  # loads what torch loads at its first use
+    run(space, fresh(space, (1, 8, 8), 1), torch.randn(2, 1, 8, 8))
+    before = _memory("VmRSS")
+    arm = prepared(cfg, architectures, image)
+    flat = fresh(arm.spaces[architecture], image, 1)
+    resettable = _forget_peak()
+    with torch.no_grad():
+        observed = arm.observe(architecture, flat)
+        observing = _seconds(lambda: arm.observe(architecture, flat), rounds)
+    step(arm, architecture, observed)
+    seconds = _seconds(lambda: step(arm, architecture, observed), rounds)
+    return seconds, observing, _memory("VmHWM") - before if resettable else None
+
+
+def step(arm: Arm, architecture: str, observed: Tensor) -> None:
+    """Embed, decode and classify what was observed [1, ...], and all gradients."""
+    arm.zero_grad()
+    latent = arm.embed(architecture, observed)
+    decoded = arm.decode(architecture, latent)
+    (decoded.square().mean() + arm.classify(latent).square().mean()).backward()
 
 
 def observation_share(cfg: Embedding) -> float:
@@ -205,18 +234,12 @@ def run(space: Space, flat: Tensor, x: Tensor) -> None:
     space.run(decoded, x).square().mean().backward()
 
 
-def _load_libraries() -> None:
-    """Use once what is loaded at its first use, so that it is not measured."""
-    space, image = Space.of("LeNetLike", 1, 8, CLASSES), (1, 8, 8)
-    _counted(lambda: run(space, fresh(space, image, 1), torch.randn(2, *image)))
-
-
-def _apart(*case) -> Measurement:
+def _apart(call: Callable, *arguments):
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        return pool.submit(measure, *case).result()
+        return pool.submit(call, *arguments).result()
 
 
-def _counted(call: Callable[[], Tensor | None]) -> tuple[Tensor | None, int]:
+def _count(call: Callable[[], Tensor | None]) -> tuple[Tensor | None, int]:
     with FlopCounterMode(display=False) as counter:
         out = call()
     return out, counter.get_total_flops() // 2
