@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from llvmlite import binding as llvm
 from llvmlite import ir
+from scipy.special import ndtr
 from torch import nn
 
 from lib import ensemble, nets
@@ -18,9 +19,9 @@ from lib.data.images import ImageSplit
 from lib.kernels import CompiledBackend, UnsupportedError, machine, mathematics
 from lib.kernels.backend import aligned
 from lib.kernels.emit import LANES, POINTER, Emitter
-from lib.kernels.graph import trace
 from lib.kernels.machine import library
 from lib.kernels.runner import Runner
+from lib.kernels.tracing import trace
 from lib.nets.fuse import fused_skeleton
 from lib.prep import Layout
 from lib.training import EpochPlan, Rates
@@ -106,8 +107,9 @@ def evaluate(body, values):
         (lambda e, x: mathematics.sine(e, x, cosine=True), np.cos, -300, 300),
         (mathematics.tanh, np.tanh, -9, 9),
         (mathematics.sigmoid, lambda x: 1 / (1 + np.exp(-x)), -30, 30),
+        (mathematics.normal, lambda x: ndtr(x), -6, 6),
     ],
-    ids=["exp", "log", "sin", "cos", "tanh", "sigmoid"],
+    ids=["exp", "log", "sin", "cos", "tanh", "sigmoid", "normal"],
 )
 def test_elementary_functions_are_near_the_true_value(body, exact, low, high):
     rng = np.random.default_rng(0)
@@ -191,13 +193,28 @@ class Siren(nn.Module):
         return self.third(torch.sin(self.second(x) * 2.0))
 
 
+def pooled():
+    """Pools of other strides, kernels, paddings and dilations."""
+    return nn.Sequential(
+        nn.Conv2d(1, 3, 3),
+        nn.MaxPool2d((2, 3), 1, (1, 1), (2, 1)),
+        nn.AvgPool2d((1, 2), 1),
+        nn.MaxPool2d(3, 2),
+        nn.Flatten(),
+        nn.Linear(3 * 2 * 2, 5),
+    )
+
+
 @pytest.mark.parametrize("batch", [16, 19, 64])
-@pytest.mark.parametrize("build", [Branches, Siren])
+@pytest.mark.parametrize("build", [Branches, Siren, pooled])
 def test_modules_of_a_user(build, batch):
     against_torch(build, images(61, classes=3), batch)
 
 
-KINDS = ("conv", "norm", "leaky_relu", "tanh", "sin", "add", "scale", "pool_sum")
+KINDS = (
+    *("conv", "norm", "leaky_relu", "tanh", "sin", "silu", "gelu"),
+    *("add", "scale", "pool_sum", "max_pool"),
+)
 
 
 class Woven(nn.Module):
@@ -218,6 +235,9 @@ class Woven(nn.Module):
                 "leaky_relu": lambda a, b: F.leaky_relu(a, 0.1),
                 "tanh": lambda a, b: torch.tanh(a),
                 "sin": lambda a, b: torch.sin(a),
+                "silu": lambda a, b: F.silu(a),
+                "gelu": lambda a, b: F.gelu(a),
+                "max_pool": lambda a, b: F.max_pool2d(a, 3, 1, 1),
                 "add": lambda a, b: a + b,
                 "scale": lambda a, b: a * 0.7,
                 "pool_sum": lambda a, b: F.avg_pool2d(a, 1) + b,
@@ -226,7 +246,7 @@ class Woven(nn.Module):
         return self.last(sum(found[2:], found[1] if len(found) > 1 else found[0]).flatten(1))
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     recipe=st.lists(
         st.tuples(st.sampled_from(KINDS), st.integers(0, 9), st.integers(0, 9)),
@@ -323,7 +343,8 @@ class Steered(nn.Module):
         (Twice, "'a', which runs twice"),
         (Unused, "'b.weight'"),
         (Steered, "cannot be traced"),
-        (lambda: nn.Sequential(nn.Conv2d(1, 4, 3, groups=1), nn.GELU()), "GELU"),
+        (lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.GELU("tanh")), "GELU by tanh"),
+        (lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.Mish()), "Mish"),
         (lambda: nn.Sequential(nn.Conv2d(1, 2, 1), nn.Conv2d(2, 4, 3, groups=2)), "2 groups"),
         (
             lambda: nn.Sequential(nn.Conv2d(1, 4, 3, padding=1, padding_mode="reflect")),

@@ -13,9 +13,10 @@ from lib.config import Training
 from lib.data.images import ImageSplit
 from lib.ensemble import Stack
 from lib.kernels.emit import LANES, LINE
-from lib.kernels.graph import refusal, trace
+from lib.kernels.graph import refusal
 from lib.kernels.plan import plan
 from lib.kernels.program import RATES, Program, Recipe
+from lib.kernels.tracing import trace
 from lib.training.backend import EpochPlan, Rates
 
 SLOTS = {"sgd": 1, "adam": 2, "adamw": 2}  # floats an optimizer keeps for each parameter

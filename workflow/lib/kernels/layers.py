@@ -6,13 +6,14 @@ from one cell to the next, `vectors` how many vectors of a row the batch fills.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from llvmlite import ir
 
 from lib.kernels import mathematics as m
-from lib.kernels.conv import TILE, grouped, tiled
+from lib.kernels.conv import TILE, tiled
 from lib.kernels.emit import F32, I32, LANES, Emitter, constant
 
 
@@ -25,11 +26,13 @@ def activation(e: Emitter, kind: str, x: ir.Value, slope: float) -> ir.Value:
         return e.b.select(e.b.fcmp_ordered("ord", x, x), found, x)
     if kind == "sin":
         return m.sine(e, e.b.fmul(x, constant(slope)))
+    if kind in ("silu", "gelu"):
+        return e.b.fmul(x, {"silu": m.sigmoid, "gelu": m.normal}[kind](e, x))
     return {"tanh": m.tanh, "sigmoid": m.sigmoid}[kind](e, x)
 
 
 def derivative(e: Emitter, kind: str, known: ir.Value, slope: float) -> ir.Value:
-    """The activation's derivative, from its output (from its input for sin)."""
+    """The activation's derivative, from its output (from its input for those of `FROM_INPUT`)."""
     if kind in ("relu", "leaky_relu"):
         positive = e.b.fcmp_ordered(">", known, constant(0.0))
         return e.b.select(positive, constant(1.0), constant(slope))
@@ -37,12 +40,20 @@ def derivative(e: Emitter, kind: str, known: ir.Value, slope: float) -> ir.Value
         scaled = e.b.fmul(known, constant(slope))
         return e.b.fmul(constant(slope), m.sine(e, scaled, cosine=True))
     square = e.b.fmul(known, known)
+    if kind == "silu":
+        share = m.sigmoid(e, known)
+        rest = e.b.fsub(constant(1.0), share)
+        return e.b.fmul(share, e.fma(known, rest, constant(1.0)))
+    if kind == "gelu":
+        density = m.exp(e, e.b.fmul(constant(-0.5), square))
+        density = e.b.fmul(density, constant(1 / math.sqrt(2 * math.pi)))
+        return e.fma(known, density, m.normal(e, known))
     return e.b.fsub(constant(1.0) if kind == "tanh" else known, square)
 
 
 def activate(e, x, y, vectors, cells, *, kind: str, slope: float, row: int) -> None:
     """y = activation(x)."""
-    with _each(e, cells, row, vectors) as at:
+    with each(e, cells, row, vectors) as at:
         e.store(activation(e, kind, e.load(x, at), slope), y, at)
 
 
@@ -50,49 +61,22 @@ def activate_back(
     e, known, dy, dx, vectors, cells, *, kind: str, slope: float, row: int, add: bool
 ) -> None:
     """dx (+)= dy times the derivative."""
-    with _each(e, cells, row, vectors) as at:
+    with each(e, cells, row, vectors) as at:
         change = e.b.fmul(e.load(dy, at), derivative(e, kind, e.load(known, at), slope))
         e.store(e.b.fadd(e.load(dx, at), change) if add else change, dx, at)
 
 
 def scale(e, x, y, vectors, cells, *, factor: float, row: int, add: bool) -> None:
     """y (+)= factor x."""
-    with _each(e, cells, row, vectors) as at:
+    with each(e, cells, row, vectors) as at:
         value = e.b.fmul(e.load(x, at), constant(factor))
         e.store(e.b.fadd(e.load(y, at), value) if add else value, y, at)
 
 
 def total(e, a, b, y, vectors, cells, *, row: int) -> None:
     """y = a + b."""
-    with _each(e, cells, row, vectors) as at:
+    with each(e, cells, row, vectors) as at:
         e.store(e.b.fadd(e.load(a, at), e.load(b, at)), y, at)
-
-
-def mean(
-    e,
-    x,
-    y,
-    vectors,
-    *,
-    groups: Sequence[Sequence[int]],
-    factor: float,
-    channels: int,
-    sources: int,
-    row: int,
-    add: bool,
-) -> None:
-    """y[c, p] (+)= factor times the sum of x[c, q] over the group of p: a pool, or its gradient."""
-    members = [(p, (q * row, 0)) for p, group in enumerate(groups) for q in group]
-    table = e.table(grouped(len(groups), members))
-    with e.loop(channels) as c, e.loop(len(groups)) as p, e.loop(vectors) as v:
-        here = e.times(v, LANES)
-        sum_ = e.variable(constant(0.0))
-        with e.pairs(table, p) as (source, _):
-            value = e.load(x, e.times(c, sources * row), source, here)
-            sum_.value = e.b.fadd(sum_.value, value)
-        at = e.sum(e.times(c, len(groups) * row), e.times(p, row), here)
-        value = e.b.fmul(sum_.value, constant(factor))
-        e.store(e.b.fadd(e.load(y, at), value) if add else value, y, at)
 
 
 def norm(
@@ -211,7 +195,7 @@ def bias_back(e, dy, dbias, vectors, channels, positions, *, row: int) -> None:
 
 
 @contextmanager
-def _each(e: Emitter, cells: ir.Value, row: int, vectors: ir.Value) -> Iterator[ir.Value]:
+def each(e: Emitter, cells: ir.Value, row: int, vectors: ir.Value) -> Iterator[ir.Value]:
     """Every vector of every cell, by its offset."""
     with e.loop(cells) as cell, e.loop(vectors) as v:
         yield e.sum(e.times(cell, row), e.times(v, LANES))

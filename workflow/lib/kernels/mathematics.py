@@ -92,6 +92,17 @@ def sigmoid(e: Emitter, x: ir.Value) -> ir.Value:
     return e.b.fdiv(constant(1.0), e.b.fadd(constant(1.0), exp(e, e.b.fneg(x))))
 
 
+def normal(e: Emitter, x: ir.Value) -> ir.Value:
+    """Share of the normal distribution below x (Abramowitz and Stegun, 7.1.26)."""
+    size = e.intrinsic("fabs", x)
+    t = e.b.fdiv(constant(1.0), e.fma(constant(0.3275911 / math.sqrt(2)), size, constant(1.0)))
+    coefficients = [1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592, 0.0]
+    above = e.b.fmul(series(e, t, coefficients), exp(e, e.b.fmul(constant(-0.5), e.b.fmul(x, x))))
+    half = e.b.fmul(constant(0.5), above)
+    negative = e.b.fcmp_ordered("<", x, constant(0.0))
+    return e.b.select(negative, half, e.b.fsub(constant(1.0), half))
+
+
 def tanh(e: Emitter, x: ir.Value) -> ir.Value:
     """The hyperbolic tangent: a series near zero, by e^2x elsewhere."""
     size = e.intrinsic("fabs", x)

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from lib.kernels.emit import LANES
 from lib.kernels.graph import Graph, Operation, Value
 
-# which activations an operation reads again on its way back
-SAVES_INPUT = {"conv", "norm"}
 WEIGHTED = {"conv", "norm"}
+FROM_INPUT = {"sin", "silu", "gelu"}  # activations whose derivative is not known from the output
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def plan(graph: Graph, row: int, parameters: int, training: bool) -> Plan:
                 data.join(y, x)
             if alone and _in_place(op, back=True) and x in differentiable and grad.root(y) is y:
                 grad.join(y, x)
-        if op.kind == "activation":
+        if op.output in _saved(op):
             kept.add(data.root(y))
     uses: dict[tuple[str, Value], list[int]] = {}
     for time, op in enumerate(operations):
@@ -97,14 +96,17 @@ def plan(graph: Graph, row: int, parameters: int, training: bool) -> Plan:
 def _in_place(op: Operation, back: bool = False) -> bool:
     """Whether the output may take the place of an input (or their gradients the same place)."""
     if op.kind == "activation":
-        return op.options["act"] != "sin" or back
+        return op.options["act"] not in FROM_INPUT or back
     return op.kind in ("sum", "scale", "flatten") or (op.kind == "norm" and back)
 
 
 def _saved(op: Operation) -> tuple[Value, ...]:
-    if op.kind in SAVES_INPUT or (op.kind == "activation" and op.options["act"] == "sin"):
-        return op.inputs
-    return (op.output,) if op.kind == "activation" else ()
+    """The activations that an operation reads again on its way back."""
+    if op.kind == "activation":
+        return op.inputs if op.options["act"] in FROM_INPUT else (op.output,)
+    if op.kind == "max":
+        return (*op.inputs, op.output)
+    return op.inputs if op.kind in WEIGHTED else ()
 
 
 class _Groups:

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from lib.kernels.backend import aligned
 from lib.kernels.emit import I64, LANES, POINTER, Emitter
-from lib.kernels.graph import refusal, trace
+from lib.kernels.graph import refusal
 from lib.kernels.machine import library
 from lib.kernels.plan import plan
 from lib.kernels.program import batches, show, write_outputs
+from lib.kernels.tracing import trace
 from lib.kernels.writer import Kernels, Recipe, Writer
 
 BATCH = 64

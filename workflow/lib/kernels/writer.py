@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
-from lib.kernels import conv, layers
+from lib.kernels import conv, layers, pools
 from lib.kernels.emit import I64, LANES, POINTER, Emitter, integer
 from lib.kernels.graph import Graph, Operation, Value
-from lib.kernels.plan import Plan
+from lib.kernels.plan import FROM_INPUT, Plan
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,7 @@ class Writer:
         self.call(layers.activate, x, y, self.vectors, op.output.cells, **self._act(op))
 
     def _activation_back(self, op: Operation) -> None:
-        known = op.inputs[0] if op.options["act"] == "sin" else op.output
+        known = op.inputs[0] if op.options["act"] in FROM_INPUT else op.output
         dy, dx = self.grad(op.output), self.grad(op.inputs[0])
         add = self.adds(op.inputs[0])
         values = (self.data(known), dy, dx, self.vectors, op.output.cells)
@@ -302,6 +302,20 @@ class Writer:
             )
         self.written.add(id(value))
 
+    def _max(self, op: Operation) -> None:
+        x, y = self.data(op.inputs[0]), self.data(op.output)
+        self.call(pools.maximum, x, y, self.vectors, **self._pool_of(op))
+
+    def _max_back(self, op: Operation) -> None:
+        x, y = op.inputs[0], op.output
+        values = (self.data(x), self.data(y), self.grad(y), self.grad(x), self.vectors)
+        self.call(pools.maximum_back, *values, add=self.adds(x), **self._pool_of(op))
+
+    def _pool_of(self, op: Operation) -> dict:
+        x = op.inputs[0]
+        fixed = {"groups": op.options["groups"], "channels": x.channels}
+        return fixed | {"sources": x.positions, "row": self.row}
+
     def _mean(self, op: Operation) -> None:
         self._pool(op, self.data(op.inputs[0]), self.data(op.output), op.options["groups"], False)
 
@@ -318,7 +332,7 @@ class Writer:
         back = groups != op.options["groups"] or add
         sources = (op.output if back else op.inputs[0]).positions
         self.call(
-            layers.mean,
+            pools.mean,
             x,
             y,
             self.vectors,

@@ -53,7 +53,7 @@ class ModelZooCNN(nn.Module):
 
 
 def _register(preset: str, name: str, nonlinearity: type[nn.Module]) -> None:
-    @architecture(f"{preset}_{name}", sizes=(PRESETS[preset][0],), compiled=False)
+    @architecture(f"{preset}_{name}", sizes=(PRESETS[preset][0],))
     def build(channels: int, size: int, classes: int) -> nn.Module:
         return ModelZooCNN(preset, channels, classes, nonlinearity)
 
