@@ -12,6 +12,8 @@ MULTIARCH = {
     "reconstruction": rules.reconstruction.output,
     "interpolation": rules.interpolation.output,
     "latent_optimization": rules.latent_optimization.output,
+    "novelty": rules.novelty.output,
+    "retrieval": rules.retrieval.output,
 }
 
 

@@ -43,6 +43,8 @@ def write_study(
         reconstruction=root / "multiarch/reconstruction.csv",
         interpolation=root / "multiarch/interpolation.csv",
         latent_optimization=root / "multiarch/latent_optimization.csv",
+        novelty=root / "multiarch/novelty.csv",
+        retrieval=root / "multiarch/retrieval.csv",
         losses={"0": root / "multiarch/embedder/seed_0/losses.csv"},
         preps=root / "multiarch/preps.h5",
     )
@@ -52,6 +54,8 @@ def write_study(
     _reconstruction(random, catalogue).to_csv(files.reconstruction, index=False)
     _interpolation(random, catalogue, pairs, points).to_csv(files.interpolation, index=False)
     _optimization(random).to_csv(files.latent_optimization, index=False)
+    _novelty(catalogue).to_csv(files.novelty, index=False)
+    _retrieval(catalogue).to_csv(files.retrieval, index=False)
     _losses(random).to_csv(files.losses["0"], index=False)
     with h5py.File(files.preps, "w") as file:
         for name, rows in zip(ARCHITECTURES, (5, 22, 30, 40), strict=True):
@@ -180,6 +184,55 @@ def _optimization(random: np.random.Generator) -> pd.DataFrame:
         rows.append((architecture, "best_of_zoo", 0, level + 0.01, level + 0.004, None, 0))
     names = "architecture method step validation_accuracy test_accuracy start seed"
     return pd.DataFrame(rows, columns=names.split())
+
+
+# kind: agreement with, distance to the nearest training network
+NOVELTY = {
+    "training": (0.972, 1.3),
+    "held_out": (0.971, 1.3),
+    "decoded_test": (0.972, 0.9),
+    "decoded_training": (0.98, 0.9),
+    "midpoint": (0.972, 0.8),
+    "noise": (0.99, 0.3),
+}
+
+
+def _novelty(catalogue: pd.DataFrame) -> pd.DataFrame:
+    random, rows = np.random.default_rng(11), []
+    for kind, (agreement, distance) in NOVELTY.items():
+        split = "train" if kind in ("training", "decoded_training", "noise") else "test"
+        for network in catalogue[catalogue["split"] == split].itertuples():
+            rows.append(
+                {
+                    "network": network.network,
+                    "architecture": network.architecture,
+                    "kind": kind,
+                    "accuracy": LEVEL[network.architecture] + random.normal(0, 0.004),
+                    "nearest_weights": f"{network.architecture}-0000",
+                    "weight_distance": distance + random.normal(0, 0.02),
+                    "nearest_outputs": network.network,
+                    "agreement": np.clip(agreement + random.normal(0, 0.003), 0, 1),
+                    "error_overlap": np.clip(0.4 + random.normal(0, 0.05), 0, 1),
+                    "aligned_distance": np.nan if "Res" in network.architecture else distance,
+                    "level": 0.1 if kind == "noise" else np.nan,
+                    "embedder": "none" if kind in ("training", "held_out") else "rows",
+                    "seed": 0,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _retrieval(catalogue: pd.DataFrame) -> pd.DataFrame:
+    random, rows = np.random.default_rng(12), []
+    for method, level in {"weights": 0.4, "outputs": 0.6, "latent": 0.9}.items():
+        for network in catalogue[catalogue["split"] == "test"].itertuples():
+            row = {"network": network.network, "architecture": network.architecture}
+            row |= {"method": method, "neighbours": 10}
+            for kind, chance in (("architecture", 0.25), ("band", 1 / 3), ("band_within", 1 / 3)):
+                row[f"precision_{kind}"] = random.binomial(10, level) / 10
+                row[f"chance_{kind}"] = chance
+            rows.append(row | {"embedder": "rows" if method == "latent" else "none", "seed": 0})
+    return pd.DataFrame(rows)
 
 
 def _losses(random: np.random.Generator) -> pd.DataFrame:

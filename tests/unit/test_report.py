@@ -224,7 +224,8 @@ def test_page_is_self_contained_small_and_names_its_data(files):
     html = page(files)
     assert len(html.encode()) < 7_000_000
     assert html.count("<script src") == html.count('rel="stylesheet"') == 0
-    for path in (files.catalogue, files.reconstruction, files.interpolation, files.preps):
+    shown = (files.catalogue, files.reconstruction, files.interpolation, files.preps)
+    for path in (*shown, files.novelty, files.retrieval):
         link = path.relative_to(files.catalogue.parents[1]).as_posix()
         assert f'href="{link}"' in html
 
@@ -274,7 +275,16 @@ def test_index_opens_onto_reports(files):
 
 
 @pytest.mark.parametrize(
-    "name", ["catalogue", "latent_map", "reconstruction", "interpolation", "latent_optimization"]
+    "name",
+    [
+        "catalogue",
+        "latent_map",
+        "reconstruction",
+        "interpolation",
+        "latent_optimization",
+        "novelty",
+        "retrieval",
+    ],
 )
 def test_missing_damaged_or_empty_table_is_named(files, name):
     path = getattr(files, name)

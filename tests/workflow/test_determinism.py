@@ -23,6 +23,8 @@ ARTEFACTS = {
     "multiarch/reconstruction.csv",
     "multiarch/interpolation.csv",
     "multiarch/latent_optimization.csv",
+    "multiarch/novelty.csv",
+    "multiarch/retrieval.csv",
     "multiarch_report.html",
     "report.html",
 }

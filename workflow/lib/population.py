@@ -36,6 +36,17 @@ class Population:
         """Weights [P] of the network of best validation accuracy."""
         return self.flat[self.scores.argmax()]
 
+    def spread(self) -> Tensor:
+        """For each parameter [P] the standard deviation of its layer's over all networks.
+
+        A layer here is one weight or one bias; where all is the same, tiny and not zero.
+        """
+        spread = torch.empty_like(self.flat[0])
+        for entry in self.space.layout.entries:
+            place = slice(entry.offset, entry.offset + entry.size)
+            spread[place] = self.flat[:, place].std(correction=0).clamp_min(1e-6)
+        return spread
+
     def outputs(self, images: ImageSplit) -> Tensor:
         """Logits [n, images, classes] of every network."""
         return self.space.predict(self.flat, images.x)

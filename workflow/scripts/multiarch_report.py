@@ -17,11 +17,14 @@ with job("multi-architecture report", snakemake.log[0]):
         reconstruction=data.reconstruction[0],
         interpolation=data.interpolation[0],
         latent_optimization=data.latent_optimization[0],
+        novelty=data.novelty[0],
+        retrieval=data.retrieval[0],
         losses=dict(zip(map(str, study.embedder.seeds), data.losses, strict=True)),
         preps=data.preps,
     )
     tables = [data.catalogue[0], data.latent_map, data.reconstruction[0], data.interpolation[0]]
-    artefacts = [*tables, data.latent_optimization[0], data.preps, *data.embedders, *data.images]
+    tables += [data.latent_optimization[0], data.novelty[0], data.retrieval[0], data.preps]
+    artefacts = [*tables, *data.embedders, *data.images]
     run = run_facts(study, snakemake.params.benchmarks, artefacts)
     base = Path(snakemake.output[0]).parent
     page = multiarch_report(files, study.architectures, run, base, about(study))

@@ -44,6 +44,32 @@ COLUMNS = {
         "validation_accuracy",
         "test_accuracy",
     ),
+    "novelty": (
+        "network",
+        "architecture",
+        "kind",
+        "accuracy",
+        "nearest_weights",
+        "weight_distance",
+        "nearest_outputs",
+        "agreement",
+        "error_overlap",
+        "aligned_distance",
+        "seed",
+    ),
+    "retrieval": (
+        "network",
+        "architecture",
+        "method",
+        "neighbours",
+        "precision_architecture",
+        "chance_architecture",
+        "precision_band",
+        "chance_band",
+        "precision_band_within",
+        "chance_band_within",
+        "seed",
+    ),
     "losses": ("step", "name", "value"),
 }
 
@@ -71,6 +97,8 @@ class MultiarchFiles:
     reconstruction: Path
     interpolation: Path
     latent_optimization: Path
+    novelty: Path
+    retrieval: Path
     losses: Mapping[str, Path]
     preps: Path
 
@@ -84,6 +112,8 @@ class MultiarchData:
     reconstruction: pd.DataFrame
     interpolation: pd.DataFrame
     latent_optimization: pd.DataFrame
+    novelty: pd.DataFrame
+    retrieval: pd.DataFrame
     losses: dict[str, pd.DataFrame]
     preps: list[Prep]
 
@@ -102,6 +132,8 @@ class MultiarchData:
             reconstruction=read_table(files.reconstruction, "reconstruction"),
             interpolation=read_table(files.interpolation, "interpolation"),
             latent_optimization=optimization,
+            novelty=read_table(files.novelty, "novelty"),
+            retrieval=read_table(files.retrieval, "retrieval"),
             losses={seed: read_table(path, "losses") for seed, path in files.losses.items()},
             preps=read_preps(files.preps),
         )

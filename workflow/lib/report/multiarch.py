@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.report import summary, tables
+from lib.report import novelty, retrieval, summary, tables
 from lib.report.figures import interpolation, networks, strips, training
 from lib.report.inputs import MultiarchData, MultiarchFiles
 from lib.report.page import relative, render, run_facts
@@ -45,6 +45,7 @@ def multiarch_report(
     verdicts = summary.verdicts(
         per_network, data.interpolation, data.latent_optimization, architectures
     )
+    verdicts += [novelty.verdict(data.novelty), retrieval.verdict(data.retrieval)]
     title = f"One latent space for {_count(len(architectures))} architectures"
     headline = _headline(per_network)
     latent_map, map_control = networks.latent_map(data.latent_map, palette)
@@ -66,7 +67,14 @@ def multiarch_report(
         summary=page_summary(title, headline, verdicts),
         links={
             name: relative(getattr(files, name), base)
-            for name in ("catalogue", "latent_map", "reconstruction", "interpolation")
+            for name in (
+                "catalogue",
+                "latent_map",
+                "reconstruction",
+                "interpolation",
+                "novelty",
+                "retrieval",
+            )
         }
         | {
             "latent_optimization": relative(files.latent_optimization, base),
@@ -96,6 +104,8 @@ def multiarch_report(
         optimization=optimization,
         optimization_control=optimization_control,
         optimization_table=tables.optimization(data.latent_optimization, architectures, trained),
+        novelty=novelty.section(data.novelty, palette),
+        retrieval=retrieval.section(data.retrieval, palette),
         pictures=pictures(data.preps, architectures),
         losses=training.losses(data.losses) if data.losses else [],
         zoo=strips.zoo(data.catalogue, palette),

@@ -1,0 +1,159 @@
+"""The report's section on neighbours: precision of retrieval against weights, answers, chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from lib.evaluate.statistics import bootstrap_interval
+from lib.report.blocks import Cell, Figure, Table
+from lib.report.style import INK, MUTED, TERM_COLORS, Palette, interval, layout, percent, share_axis
+from lib.report.summary import Verdict
+
+METHODS = {"latent": "Latents", "weights": "Weights", "outputs": "Answers"}
+SYMBOLS = ("circle", "square", "diamond")
+KINDS = {
+    "architecture": "Same architecture",
+    "band": "Same band of accuracy",
+    "band_within": "Same band within the architecture",
+}
+EVERY = "All architectures"
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the section shows."""
+
+    sentence: str
+    neighbours: int
+    figure: Figure
+    table: Table
+
+
+def sentence(frame: pd.DataFrame) -> str:
+    """What the data say, in plain words."""
+    frame = _per_query(frame)
+    texts = []
+    for kind, label in KINDS.items():
+        found = [
+            f"{METHODS[method].lower()} {percent(part[f'precision_{kind}'].mean())}"
+            for method, part in frame.groupby("method", sort=False)
+        ]
+        chance = percent(frame.drop_duplicates("network")[f"chance_{kind}"].mean())
+        texts.append(f"{label.lower()}: {', '.join(found)}, chance {chance}")
+    return "Of the nearest training networks are of the " + "; of the ".join(texts) + "."
+
+
+def verdict(frame: pd.DataFrame) -> Verdict:
+    """The row of the table of questions."""
+    return Verdict(
+        "note",
+        "Is what lies near a network like it?",
+        sentence(frame),
+        "No threshold set; beside weights, answers and chance",
+        "retrieval",
+    )
+
+
+def section(frame: pd.DataFrame, palette: Palette) -> Section:
+    """The whole section."""
+    queries = _per_query(frame)
+    shown = [name for name in palette.architectures if name in set(frame["architecture"])]
+    count = int(frame["neighbours"].max())
+    return Section(sentence(frame), count, _figure(queries), _table(queries, shown))
+
+
+def _per_query(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row per method and query, averaged over seeds; the latent first."""
+    values = [column for column in frame if column.startswith(("precision_", "chance_"))]
+    found = frame.groupby(["method", "architecture", "network"], sort=False)[values].mean()
+    found = found.reset_index()
+    order = found["method"].map({name: k for k, name in enumerate(METHODS)})
+    return found.iloc[np.argsort(order, kind="stable")].reset_index(drop=True)
+
+
+def _figure(queries: pd.DataFrame) -> Figure:
+    figure = go.Figure(layout=layout(340))
+    for number, (method, label) in enumerate(METHODS.items()):
+        part = queries[queries["method"] == method]
+        found = [bootstrap_interval(part[f"precision_{kind}"], kind, method) for kind in KINDS]
+        mean, low, high = (np.nan_to_num(column) for column in np.array(found).T)
+        color = INK if method == "latent" else TERM_COLORS[number]
+        figure.add_scatter(
+            x=[place + 0.18 * (number - 1) for place in range(len(KINDS))],
+            y=mean,
+            mode="markers",
+            name=label,
+            marker={"color": color, "symbol": SYMBOLS[number], "size": 11},
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": high - mean,
+                "arrayminus": mean - low,
+                "color": color,
+                "thickness": 1.8,
+                "width": 4,
+            },
+            hovertemplate=f"{label}<br>precision %{{y:.1%}}<extra></extra>",
+        )
+    chance = queries.drop_duplicates("network")
+    for place, kind in enumerate(KINDS):
+        level = chance[f"chance_{kind}"].mean()
+        figure.add_scatter(
+            x=[place - 0.36, place + 0.36],
+            y=[level, level],
+            mode="lines",
+            name="Chance",
+            showlegend=place == 0,
+            line={"color": MUTED, "width": 1.5, "dash": "dot"},
+            hovertemplate="chance %{y:.1%}<extra></extra>",
+        )
+    figure.update_xaxes(
+        tickvals=list(range(len(KINDS))),
+        ticktext=[text.replace(" within", "<br>within") for text in KINDS.values()],
+        range=[-0.5, len(KINDS) - 0.5],
+        showgrid=False,
+        ticks="",
+    )
+    figure.update_yaxes(share_axis("Precision", range=[0, 1.04]))
+    return Figure(
+        "fig-retrieval",
+        figure,
+        "Precision of neighbours by latents, weights and answers, beside chance.",
+        "Mean over test networks with the 95 % interval, by resampling them.",
+        "retrieval",
+    )
+
+
+def _table(queries: pd.DataFrame, shown: Sequence[str]) -> Table:
+    rows, group, strong = [], [], []
+    for name in (EVERY, *shown):
+        inside = queries if name == EVERY else queries[queries["architecture"] == name]
+        for method, part in inside.groupby("method", sort=False):
+            cells = [_mean(part[f"precision_{kind}"], kind, method, name) for kind in KINDS]
+            rows.append([Cell(METHODS.get(method, method)), *cells])
+            group.append(name)
+            strong.append(method == "latent")
+        chance = inside.drop_duplicates("network")
+        levels = [Cell(percent(chance[f"chance_{kind}"].mean())) for kind in KINDS]
+        rows.append([Cell("Chance"), *levels])
+        group.append(name)
+        strong.append(False)
+    return Table(
+        "table-retrieval",
+        ("Nearest by", *KINDS.values()),
+        rows,
+        "Mean precision over test networks; below it the 95 % interval.",
+        "retrieval",
+        group=group,
+        strong=strong,
+    )
+
+
+def _mean(values: pd.Series, *names: str) -> Cell:
+    mean, low, high = bootstrap_interval(values, *names)
+    return Cell(percent(mean), interval(low, high))

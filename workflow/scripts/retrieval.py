@@ -1,0 +1,24 @@
+"""Look for test networks' neighbours among the training networks, in the latent space and out."""
+
+from lib import population
+from lib.data.images import load_split
+from lib.embed import load_embedder
+from lib.evaluate import retrieval
+from lib.progress import job
+from lib.repro import atomic, deterministic
+from lib.store import Catalogue
+
+params, device = snakemake.params, snakemake.params.run["device"]
+with job("retrieval", snakemake.log[0]):
+    deterministic(params.run["threads"])
+    images = load_split(snakemake.input.test, device)
+    catalogue = Catalogue.load(snakemake.input.catalogue[0])
+    train, test = (
+        population.load(catalogue, params.architectures, split, images)
+        for split in ("train", "test")
+    )
+    rows = retrieval.control_rows(train, test, images, params.seed)
+    for seed, path in zip(params.seeds, snakemake.input.embedders, strict=True):
+        rows += retrieval.latent_rows(load_embedder(path, device), seed, train, test)
+    with atomic(snakemake.output[0]) as temporary:
+        retrieval.table(rows).to_csv(temporary, index=False)
