@@ -23,6 +23,7 @@ include: "rules/weights.smk"
 include: "rules/embed.smk"
 include: "rules/explore.smk"
 include: "rules/evaluate.smk"
+include: "rules/unseen.smk"
 include: "rules/ablate.smk"
 include: "rules/report.smk"
 

@@ -363,6 +363,42 @@ class Exploration(Block):
     optimization_batch: Count = Field(64, description="images per step")
 
 
+class Unseen(Block):
+    """Architectures that the space is to generate without a trained network of them."""
+
+    left_out: tuple[tuple[str, ...], ...] | None = Field(
+        None,
+        description="sets of architectures to leave out, each with embedders of its own; they lie "
+        "between the extremes; by default one set, all between them, as in the paper; `[]`: none",
+    )
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        (0,), min_length=1, description="one embedder is trained and evaluated per set and seed"
+    )
+    fresh: Count = Field(
+        8,
+        description="freshly initialised networks of a left-out architecture: the decoder takes "
+        "the scale of its layers from as many, and as many others are a control",
+    )
+    distilled: Count = Field(
+        4,
+        description="networks of a left-out architecture distilled from scratch as a control, each "
+        "in as many steps as the embedder takes",
+    )
+    finetuned: Count = Field(
+        12,
+        description="generated networks that are trained further for one epoch, and networks "
+        "trained from scratch to compare them with",
+    )
+    finetune_rate: Rate = Field(
+        0.01, description="learning rate of that epoch; all else as in `zoo.training`"
+    )
+    scratch_epochs: tuple[Count, ...] = Field(
+        (1, 2, 5),
+        min_length=1,
+        description="epochs from scratch, as `zoo.training` says with its schedule cut to them",
+    )
+
+
 class Controls(Block):
     """What the results are compared with."""
 
@@ -402,6 +438,7 @@ class Study(Block):
     teacher: Teacher = Field(Teacher(), description="what decoded networks are pulled towards")
     embedder: Embedding = Field(Embedding(), description="the latent space")
     explore: Exploration = Field(Exploration(), description="what is looked at in it")
+    unseen: Unseen = Field(Unseen(), description="what it generates of architectures left out")
     controls: Controls = Field(Controls(), description="what results are compared with")
     ablations: dict[Name, dict[str, Any]] = Field(
         {},
@@ -423,7 +460,29 @@ class Study(Block):
             for name in getattr(self.zoo, field):
                 if name not in self.architectures:
                     raise ValueError(f"zoo.{field} names {name}, which is not in architectures")
+        inner = self.architectures[1:-1]
+        for names in self.left_out:
+            if not names or len(set(names)) < len(names):
+                raise ValueError(f"unseen.left_out: expected different names, got {list(names)}")
+            for name in names:
+                if name not in inner:
+                    raise ValueError(
+                        f"unseen.left_out names {name}, which does not lie between the extremes: "
+                        "what is left out is reached by interpolation between "
+                        f"{self.architectures[0]} and {self.architectures[-1]}, so it must be one "
+                        f"of {', '.join(inner) or 'the architectures between them, here none'}"
+                    )
+        if len({frozenset(names) for names in self.left_out}) < len(self.left_out):
+            raise ValueError("unseen.left_out names the same set twice")
         return self
+
+    @property
+    def left_out(self) -> tuple[tuple[str, ...], ...]:
+        """The sets of architectures that are left out, each in class order where they are known."""
+        sets, inner = self.unseen.left_out, self.architectures[1:-1]
+        if sets is None:
+            return (inner,) if inner else ()
+        return tuple(tuple(sorted(names, key=[*inner, *names].index)) for names in sets)
 
     def variant(self, name: str) -> Embedding:
         """The embedder of an ablation: this study's, with what the variant changes.

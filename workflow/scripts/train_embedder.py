@@ -8,6 +8,7 @@ from lib import population
 from lib.config import Embedding
 from lib.data.images import load_split
 from lib.embed import trainer
+from lib.embed.fresh import fresh_networks
 from lib.embed.product import Embedder, make_arm
 from lib.progress import job
 from lib.repro import atomic, deterministic, seed_for
@@ -19,21 +20,29 @@ with job(f"embedder seed {seed}", snakemake.log[0]):
     deterministic(cfg.threads)
     images = load_split(snakemake.input.train, params.device)
     validation = load_split(snakemake.input.validation, params.device)
-    catalogue = Catalogue.load(snakemake.input.catalogue[0])
+    left_out = params.get("left_out", [])
+    seen = [name for name in params.architectures if name not in left_out]
+    catalogue = Catalogue.build(snakemake.input.shards, seen)  # knows no other networks
     zoo = {
-        split: population.load(catalogue, params.architectures, split, images)
-        for split in ("train", "validation")
+        split: population.load(catalogue, seen, split, images) for split in ("train", "validation")
     }
-    names = ("embedder", params.seed, seed)
+    names = ("embedder", params.seed, seed, *left_out)
+    fresh = {
+        name: fresh_networks(name, images, params.fresh, (*names, "fresh", name), calibrated=True)
+        for name in left_out
+    }
     torch.manual_seed(seed_for(*names, "init"))
     image = tuple(images.x.shape[1:])
     arm = make_arm(cfg, params.architectures, image, len(images.classes)).to(params.device)
     networks, held_out = (population.flats(zoo[split]) for split in ("train", "validation"))
     scores = {name: found.scores for name, found in zoo["train"].items()}
     teacher = load_file(snakemake.input.teacher[0], params.device)["train"]
-    curves = trainer.train(arm, names, networks, scores, held_out, images, validation, teacher)
+    curves = trainer.train(
+        arm, names, networks, scores, held_out, images, validation, teacher, fresh
+    )
     card = {"image": image, "mean": images.mean, "std": images.std, "classes": images.classes}
     card |= {"dataset": images.name, "dataset_sha256": images.digest, "seed": seed}
+    card |= {"unseen": left_out}
     Embedder(arm.cpu(), card).save(snakemake.output.embedder)
     with atomic(snakemake.output.losses) as temporary:
         table = pd.DataFrame(curves.rows, columns=["step", "name", "value"])

@@ -1,0 +1,168 @@
+"""Generated networks trained further for one epoch, against networks trained from scratch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from lib import ensemble, nets
+from lib.config import Training, Unseen
+from lib.data.images import ImageSplit
+from lib.embed.arm import Space
+from lib.embed.product import Embedder
+from lib.embed.trainer import between, mix
+from lib.evaluate.unseen import label
+from lib.nets.fuse import bn_pairs, fuse_state
+from lib.population import Population
+from lib.training import Engine, train
+from lib.training.backend import Rates, backend
+from lib.training.recipe import Recipe, plan_epoch
+
+COLUMNS = ("left_out", "architecture", "method", "epochs", "network", "accuracy", "seed")
+Zoo = Mapping[str, Population]
+
+
+def one_epoch(
+    space: Space,
+    flat: Tensor,
+    cfg: Training,
+    names: tuple,
+    images: ImageSplit,
+    engine: Engine,
+) -> Tensor:
+    """Networks [n, P] (fused) after one more epoch of training; `cfg` says how.
+
+    Network i takes its order of images and its crops from the streams (*names, i, ...).
+    """
+    streams = [(*names, i) for i in range(len(flat))]
+    recipes = {i: Recipe.of(cfg, stream) for i, stream in enumerate(streams)}
+    rates = Rates(
+        **{
+            field.name: np.array([getattr(one, field.name) for one in recipes.values()])
+            for field in fields(Rates)
+        }
+    )
+    stack = {name: part.clone() for name, part in space.layout.unflatten(flat).items()}
+    made = backend(engine)(space.module, stack, cfg, rates, images)
+    made.epoch(plan_epoch(cfg, recipes, streams, 0, len(images.y)))
+    return space.layout.flatten({name: made.stack[name].detach().clone() for name in stack})
+
+
+def from_scratch(
+    space: Space,
+    cfg: Unseen,
+    training: Training,
+    seed: int,
+    images: ImageSplit,
+    validation: ImageSplit,
+    engine: Engine,
+) -> dict[int, Tensor]:
+    """Networks [n, P] by epochs, trained as a zoo is, batch norm and all, and then fused.
+
+    They start from the same initialisations, whatever the epochs.
+    """
+
+    def build() -> torch.nn.Module:
+        channels, size = images.x.shape[1:3]
+        return nets.build(space.architecture, channels, size, len(images.classes))
+
+    names = [("unseen", seed, space.architecture, "scratch", i) for i in range(cfg.finetuned)]
+    module, found = build(), {}
+    for epochs in cfg.scratch_epochs:
+        made = train(build, names, shortened(training, epochs), images, validation, engine)
+        fused = fuse_state(made.stack, bn_pairs(module), module)
+        found[epochs] = space.layout.flatten(fused)
+    return found
+
+
+def shortened(cfg: Training, epochs: int, **changes: object) -> Training:
+    """A zoo's training cut to so many epochs; the last state is kept."""
+    cut = {"epochs": epochs, "select_from": 0, "milestones": (), "snapshots": ()}
+    return cfg.model_copy(update=cut | {"checkpoint": "final"} | changes)
+
+
+def finetuned_rows(
+    embedder: Embedder,
+    left_out: Sequence[str],
+    seed: int,
+    cfg: Unseen,
+    training: Training,
+    zoo: Zoo,
+    images: ImageSplit,
+    test: ImageSplit,
+    engine: Engine,
+) -> list[tuple]:
+    """Rows of generated networks as they are and after one epoch.
+
+    They come from pairs of test networks of the extremes with the same place in their lists, so
+    that no two share a network, and are decoded as the left-out architecture.
+    """
+    names, rows = list(embedder.architectures), []
+    cfg_training = shortened(training, 1, learning_rate=cfg.finetune_rate, schedule="constant")
+    first, last = zoo[names[0]], zoo[names[-1]]
+    count = min(cfg.finetuned, len(first.flat), len(last.flat))
+    pairs = [f"{a}:{b}" for a, b in zip(first.names[:count], last.names[:count], strict=True)]
+    for name, gamma in zip(names[1:-1], between(len(names)), strict=True):
+        if name not in left_out:
+            continue
+        space = embedder.arm.spaces[name]
+        with torch.no_grad():
+            ends = [embedder.arm.encode(end.space.architecture, end.flat) for end in (first, last)]
+            flat = embedder.arm.decode(name, mix(ends[0][:count], ends[1][:count], gamma))
+        streams = ("unseen", seed, label(left_out), name, "finetune")
+        tuned = one_epoch(space, flat, cfg_training, streams, images, engine)
+        for method, epochs, networks in (("generated", 0, flat), ("finetuned", 1, tuned)):
+            rows += _rows(left_out, space, method, epochs, pairs, networks, test, seed)
+    return rows
+
+
+def scratch_rows(
+    left_out: Sequence[str],
+    seed: int,
+    scratch: Mapping[str, Mapping[int, Tensor]],
+    spaces: Mapping[str, Space],
+    test: ImageSplit,
+) -> list[tuple]:
+    """Rows of networks trained from scratch: by architecture and epochs, [n, P]."""
+    return [
+        row
+        for name in left_out
+        for epochs, flat in scratch[name].items()
+        for row in _rows(
+            left_out,
+            spaces[name],
+            "scratch",
+            epochs,
+            [f"scratch-{i}" for i in range(len(flat))],
+            flat,
+            test,
+            seed,
+        )
+    ]
+
+
+def table(rows: list[tuple]) -> pd.DataFrame:
+    """The rows as the table `unseen_finetune.csv`."""
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _rows(
+    left_out: Sequence[str],
+    space: Space,
+    method: str,
+    epochs: int,
+    names: Sequence[str],
+    flat: Tensor,
+    test: ImageSplit,
+    seed: int,
+) -> list[tuple]:
+    accuracies = ensemble.accuracy(space.predict(flat, test.x), test.y).tolist()
+    return [
+        (label(left_out), space.architecture, method, epochs, name, accuracy, seed)
+        for name, accuracy in zip(names, accuracies, strict=True)
+    ]
