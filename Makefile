@@ -1,16 +1,18 @@
-# The front door: `make study` and `make test`. README.md says what each needs and makes.
+# The front door: `make study`, `make test`, `make bench`. README.md says what each needs and makes.
 
 CORES ?= all
 ARGS ?=
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help study test test-quick lint venv
+.PHONY: help study test test-quick bench bench-quick lint venv
 
 help:
 	@echo 'make study       run the default study (CORES=all); it ends by naming the report'
 	@echo 'make test        every test (ARGS="-k name" passes options on to pytest)'
 	@echo 'make test-quick  the tests that are not marked slow'
+	@echo 'make bench       speed of the zoo engine, the store and the embedders (half an hour)'
+	@echo 'make bench-quick the same in about two minutes, less exactly'
 	@echo 'make lint        ruff, snakefmt and snakemake --lint'
 	@echo 'make venv        only create or refresh .venv'
 
@@ -25,6 +27,17 @@ test: venv
 
 test-quick: venv
 	python -m pytest -m 'not slow' $(ARGS)
+
+# One after the other, on an idle machine: each takes all of it.
+bench: venv
+	python -m lib.bench.zoo --out results/bench/zoo.json
+	python -m lib.bench.store --out results/bench/store.json
+	python -m lib.bench.embedder --out results/bench/embedder.json
+
+bench-quick: venv
+	python -m lib.bench.zoo --quick --out results/bench/zoo.json
+	python -m lib.bench.store --quick --out results/bench/store.json
+	python -m lib.bench.embedder --quick --out results/bench/embedder.json
 
 lint: venv
 	ruff check .

@@ -16,8 +16,8 @@ from lib.bench.sequential import Loop
 from lib.bench.subjects import RATE, Runner, Subject
 from lib.kernels import CompiledBackend
 from lib.kernels.backend import aligned
-from lib.kernels.tracing import trace
 from lib.kernels.program import Program, Recipe
+from lib.kernels.tracing import trace
 from lib.training import EpochPlan, Rates
 from lib.training.vmap import VmapBackend
 
