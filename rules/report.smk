@@ -15,6 +15,9 @@ MULTIARCH = {
     "novelty": rules.novelty.output,
     "retrieval": rules.retrieval.output,
 }
+if LEFT_OUT:
+    MULTIARCH["unseen"] = rules.unseen.output.table
+    MULTIARCH["unseen_finetune"] = rules.unseen.output.finetune
 
 
 rule multiarch_report:
@@ -72,6 +75,8 @@ rule digests:
             rules.latents.output.latents,
             expand(rules.train_embedder.output.embedder, seed=SEEDS),
             expand(rules.train_embedder.output.losses, seed=SEEDS),
+            without(rules.unseen_embedder.output.embedder),
+            without(rules.unseen_embedder.output.losses),
             rules.multiarch_report.output,
             rules.index.output,
         ],

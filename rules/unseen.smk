@@ -17,6 +17,11 @@ def seen(wildcards):
     return [name for name in ARCHITECTURES if name not in LEFT_OUT[wildcards.left_out]]
 
 
+def without(file):
+    """A file of every embedder that is trained without some architectures."""
+    return expand(file, left_out=LEFT_OUT, seed=STUDY.unseen.seeds)
+
+
 # The job is given the shards of the seen architectures alone: it cannot read another network.
 use rule train_embedder as unseen_embedder with:
     input:
@@ -51,12 +56,10 @@ rule unseen:
         **NETWORKS,
         **IMAGES,
         teacher=rules.teacher.output,
-        unseen=expand(
-            rules.unseen_embedder.output.embedder, left_out=LEFT_OUT, seed=STUDY.unseen.seeds
-        ),
+        unseen=without(rules.unseen_embedder.output.embedder),
     output:
-        RESULTS / "multiarch/unseen.csv",
-        RESULTS / "multiarch/unseen_finetune.csv",
+        table=RESULTS / "multiarch/unseen.csv",
+        finetune=RESULTS / "multiarch/unseen_finetune.csv",
     log:
         RESULTS / "logs/unseen.log",
     benchmark:

@@ -47,6 +47,8 @@ def write_study(
         retrieval=root / "multiarch/retrieval.csv",
         losses={"0": root / "multiarch/embedder/seed_0/losses.csv"},
         preps=root / "multiarch/preps.h5",
+        unseen=root / "multiarch/unseen.csv",
+        unseen_finetune=root / "multiarch/unseen_finetune.csv",
     )
     catalogue = _catalogue(random, instances)
     catalogue.to_csv(files.catalogue, index=False)
@@ -56,6 +58,9 @@ def write_study(
     _optimization(random).to_csv(files.latent_optimization, index=False)
     _novelty(catalogue).to_csv(files.novelty, index=False)
     _retrieval(catalogue).to_csv(files.retrieval, index=False)
+    unseen, finetune = _unseen(catalogue)
+    unseen.to_csv(files.unseen, index=False)
+    finetune.to_csv(files.unseen_finetune, index=False)
     _losses(random).to_csv(files.losses["0"], index=False)
     with h5py.File(files.preps, "w") as file:
         for name, rows in zip(ARCHITECTURES, (5, 22, 30, 40), strict=True):
@@ -233,6 +238,45 @@ def _retrieval(catalogue: pd.DataFrame) -> pd.DataFrame:
                 row[f"chance_{kind}"] = chance
             rows.append(row | {"embedder": "rows" if method == "latent" else "none", "seed": 0})
     return pd.DataFrame(rows)
+
+
+# method: change of accuracy to trained ones, agreement with each other
+UNSEEN = {
+    "generated": (-0.004, 0.99),
+    "all_four": (0.001, 0.985),
+    "constant": (-0.003, 1.0),
+    "trained": (0.0, 0.96),
+    "initialised": (-0.87, 0.2),
+    "distilled": (-0.01, 0.965),
+}
+
+
+def _unseen(catalogue: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    random, rows, tuned = np.random.default_rng(13), [], []
+    test = catalogue[catalogue["split"] == "test"].groupby("architecture")["network"].agg(list)
+    pairs = [f"{a}:{b}" for a in test[ARCHITECTURES[0]] for b in test[ARCHITECTURES[-1]]]
+    left_out = "+".join(ARCHITECTURES[1:-1])
+    for name, gamma in zip(ARCHITECTURES[1:-1], (1 / 3, 2 / 3), strict=True):
+        for method, (change, alike) in UNSEEN.items():
+            known = {"trained": test[name], "constant": ["mean"]}
+            known |= dict.fromkeys(("generated", "all_four"), pairs)
+            for pair in known.get(method, [f"{method}-{i}" for i in range(3)]):
+                accuracy = np.clip(LEVEL[name] + change + random.normal(0, 0.004), 0, 1)
+                place = gamma if method in ("generated", "all_four", "constant") else np.nan
+                rows.append((left_out, pair, place, name, name, accuracy, method, 0, alike))
+        for method, epochs, change in (
+            ("generated", 0, -0.004),
+            ("finetuned", 1, 0.002),
+            ("scratch", 1, -0.1),
+            ("scratch", 5, -0.03),
+        ):
+            for i in range(3):
+                accuracy = np.clip(LEVEL[name] + change + random.normal(0, 0.004), 0, 1)
+                tuned.append((left_out, name, method, epochs, f"{method}-{i}", accuracy, 0))
+    names = "left_out pair gamma architecture predicted_architecture accuracy method seed"
+    columns = [*names.split(), "agreement_other"]
+    other = "left_out architecture method epochs network accuracy seed".split()
+    return pd.DataFrame(rows, columns=columns), pd.DataFrame(tuned, columns=other)
 
 
 def _losses(random: np.random.Generator) -> pd.DataFrame:

@@ -21,9 +21,12 @@ with job("multi-architecture report", snakemake.log[0]):
         retrieval=data.retrieval[0],
         losses=dict(zip(map(str, study.embedder.seeds), data.losses, strict=True)),
         preps=data.preps,
+        unseen=data.get("unseen"),
+        unseen_finetune=data.get("unseen_finetune"),
     )
     tables = [data.catalogue[0], data.latent_map, data.reconstruction[0], data.interpolation[0]]
     tables += [data.latent_optimization[0], data.novelty[0], data.retrieval[0], data.preps]
+    tables += [path for path in (files.unseen, files.unseen_finetune) if path]
     artefacts = [*tables, *data.embedders, *data.images]
     run = run_facts(study, snakemake.params.benchmarks, artefacts)
     base = Path(snakemake.output[0]).parent

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from scipy import stats
@@ -64,3 +64,44 @@ def bootstrap_interval(
     means = numbers[random.integers(numbers.size, size=(RESAMPLES, numbers.size))].mean(1)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(numbers.mean()), float(low), float(high)
+
+
+def bootstrap_pairs(
+    firsts: Sequence[str],
+    lasts: Sequence[str],
+    values: Sequence[float],
+    *names: str,
+    level: float = 0.95,
+) -> tuple[float, float, float]:
+    """Mean over pairs of networks with its percentile bootstrap interval.
+
+    Pairs share networks and so are not independent: what is drawn again and again are the networks
+    on both sides, and a pair counts as often as its two networks were drawn together.
+
+    Args:
+        firsts: the network on the first side of each pair.
+        lasts: that on the other side.
+        values: one number for each pair, each pair once.
+        names: name the random stream of the resampling.
+        level: coverage of the interval, between 0 and 1.
+
+    Returns:
+        As `mean_interval`; the bounds are NaN with fewer than two networks on a side.
+    """
+    sides = [np.unique(np.asarray(side), return_inverse=True) for side in (firsts, lasts)]
+    (rows, row), (columns, column) = sides
+    numbers = np.asarray(values, dtype=np.float64)
+    mean = float(numbers.mean()) if numbers.size else math.nan
+    if min(rows.size, columns.size) < 2:
+        return mean, math.nan, math.nan
+    table, there = np.zeros((2, rows.size, columns.size))
+    table[row, column], there[row, column] = numbers, 1
+    random = np.random.default_rng(seed_for("bootstrap", *names))
+    left, right = (
+        random.multinomial(size, np.full(size, 1 / size), size=RESAMPLES).astype(np.float64)
+        for size in table.shape
+    )
+    sums, counts = (((left @ part) * right).sum(1) for part in (table, there))
+    found = sums[counts > 0] / counts[counts > 0]
+    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
+    return mean, float(low), float(high)

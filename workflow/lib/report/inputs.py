@@ -70,6 +70,26 @@ COLUMNS = {
         "chance_band_within",
         "seed",
     ),
+    "unseen": (
+        "left_out",
+        "pair",
+        "gamma",
+        "architecture",
+        "predicted_architecture",
+        "accuracy",
+        "method",
+        "seed",
+        "agreement_other",
+    ),
+    "unseen_finetune": (
+        "left_out",
+        "architecture",
+        "method",
+        "epochs",
+        "network",
+        "accuracy",
+        "seed",
+    ),
     "losses": ("step", "name", "value"),
 }
 
@@ -90,7 +110,10 @@ class Prep:
 
 @dataclass(frozen=True)
 class MultiarchFiles:
-    """Paths of everything the multi-architecture report shows; `losses` has one CSV per seed."""
+    """Paths of everything the multi-architecture report shows; `losses` has one CSV per seed.
+
+    A study that leaves no architecture out has no `unseen` and no `unseen_finetune`.
+    """
 
     catalogue: Path
     latent_map: Path
@@ -101,6 +124,8 @@ class MultiarchFiles:
     retrieval: Path
     losses: Mapping[str, Path]
     preps: Path
+    unseen: Path | None = None
+    unseen_finetune: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +141,7 @@ class MultiarchData:
     retrieval: pd.DataFrame
     losses: dict[str, pd.DataFrame]
     preps: list[Prep]
+    unseen: tuple[pd.DataFrame, pd.DataFrame] | None
 
     @classmethod
     def load(cls, files: MultiarchFiles) -> MultiarchData:
@@ -136,6 +162,12 @@ class MultiarchData:
             retrieval=read_table(files.retrieval, "retrieval"),
             losses={seed: read_table(path, "losses") for seed, path in files.losses.items()},
             preps=read_preps(files.preps),
+            unseen=(
+                read_table(files.unseen, "unseen"),
+                read_table(files.unseen_finetune, "unseen_finetune"),
+            )
+            if files.unseen
+            else None,
         )
 
 

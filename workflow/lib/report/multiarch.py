@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.report import novelty, retrieval, summary, tables
+from lib.report import novelty, retrieval, summary, tables, unseen, unseen_summary
 from lib.report.figures import interpolation, networks, strips, training
 from lib.report.inputs import MultiarchData, MultiarchFiles
 from lib.report.page import relative, render, run_facts
@@ -45,6 +45,8 @@ def multiarch_report(
     verdicts = summary.verdicts(
         per_network, data.interpolation, data.latent_optimization, architectures
     )
+    if data.unseen:
+        verdicts += unseen_summary.verdicts(data.unseen[0])
     verdicts += [novelty.verdict(data.novelty), retrieval.verdict(data.retrieval)]
     title = f"One latent space for {_count(len(architectures))} architectures"
     headline = _headline(per_network)
@@ -74,6 +76,7 @@ def multiarch_report(
                 "interpolation",
                 "novelty",
                 "retrieval",
+                *(("unseen", "unseen_finetune") if data.unseen else ()),
             )
         }
         | {
@@ -104,6 +107,7 @@ def multiarch_report(
         optimization=optimization,
         optimization_control=optimization_control,
         optimization_table=tables.optimization(data.latent_optimization, architectures, trained),
+        unseen=unseen.section(*data.unseen, palette) if data.unseen else None,
         novelty=novelty.section(data.novelty, palette),
         retrieval=retrieval.section(data.retrieval, palette),
         pictures=pictures(data.preps, architectures),

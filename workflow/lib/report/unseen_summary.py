@@ -1,0 +1,163 @@
+"""What the tables say of architectures that an embedder never saw a trained network of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from lib.evaluate.statistics import bootstrap_interval, bootstrap_pairs
+from lib.report.style import interval, percent, points
+from lib.report.summary import Verdict
+
+METHODS = {
+    "generated": (
+        "Generated",
+        "decoded from between two test networks of the extremes, by an embedder that never saw a "
+        "trained network of this architecture",
+    ),
+    "all_four": (
+        "Space of all architectures",
+        "the same pairs and points in the study's own space, trained with all architectures",
+    ),
+    "trained": ("Trained", "the test networks of this architecture"),
+    "constant": ("Mean latent, always", "one network: decoded from between the mean latents"),
+    "distilled": (
+        "Distilled from scratch",
+        "fresh networks pulled to teacher and labels as generated ones are, in as many steps",
+    ),
+    "initialised": ("Initialised", "fresh networks, not trained"),
+}
+RIGHT, LOSS = 0.9, 0.03
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One method's networks of one left-out architecture, averaged over seeds.
+
+    `right` and `accuracy` are means, `bounds` the 95 % interval of the accuracy, `alike` the mean
+    agreement of its networks with each other.
+    """
+
+    left_out: str
+    architecture: str
+    method: str
+    rows: pd.DataFrame
+    right: float
+    accuracy: float
+    bounds: tuple[float, float]
+    alike: float
+
+
+def measure(frame: pd.DataFrame) -> list[Measured]:
+    """All methods, by set left out and architecture in the order of the file, `generated` first.
+
+    Intervals come from drawing networks, not pairs, again and again.
+    """
+    frame = frame.assign(right=frame["predicted_architecture"] == frame["architecture"])
+    values = ["right", "accuracy", "agreement_other"]
+    found = []
+    for (left_out, name), part in frame.groupby(["left_out", "architecture"], sort=False):
+        for method in METHODS:
+            some = part[part["method"] == method].groupby("pair", sort=False)[values].mean()
+            if some.empty:
+                continue
+            names = left_out, name, method
+            pairs = some.index.str.partition(":").to_frame()
+            if (pairs[1] == ":").all():
+                _, *bounds = bootstrap_pairs(pairs[0], pairs[2], some["accuracy"], *names)
+            else:
+                _, *bounds = bootstrap_interval(some["accuracy"], *names)
+            right, accuracy, alike = some.mean()
+            found.append(
+                Measured(*names, some.reset_index(), right, accuracy, tuple(bounds), alike)
+            )
+    return found
+
+
+def verdicts(frame: pd.DataFrame) -> list[Verdict]:
+    """The two goals for what the embedder never saw."""
+    found = measure(frame)
+    made = [one for one in found if one.method == "generated"]
+    gaps = {id(one): one.accuracy - beside(found, one, "trained").accuracy for one in made}
+    several = len({one.left_out for one in made}) > 1
+
+    def named(one: Measured) -> str:
+        return one.architecture + (f" (without {words(one.left_out)})" if several else "")
+
+    return [
+        Verdict(
+            _state(min(one.right for one in made) >= RIGHT),
+            "Do architectures it never saw appear where they are due?",
+            ", ".join(f"{named(one)} for {percent(one.right)}" for one in made)
+            + f" of {len(made[0].rows)} pairs",
+            f"At least {100 * RIGHT:.0f} % of pairs, every architecture",
+            "unseen",
+        ),
+        Verdict(
+            _state(min(gaps.values()) >= -LOSS),
+            "Are those networks as good as trained ones?",
+            ", ".join(
+                f"{named(one)} {percent(one.accuracy)} ({points(gaps[id(one)])} points to trained)"
+                for one in made
+            ),
+            f"At most {100 * LOSS:.0f} points below the trained test networks' mean",
+            "unseen",
+        ),
+    ]
+
+
+def _state(reached: bool) -> str:
+    return "reached" if reached else "short"
+
+
+def words(left_out: str) -> str:
+    """A set of left-out architectures in words."""
+    *names, last = left_out.split("+")
+    return f"{', '.join(names)} and {last}" if names else last
+
+
+def beside(found: Sequence[Measured], one: Measured, method: str) -> Measured:
+    """The same architecture and set by another method."""
+    key = one.left_out, one.architecture, method
+    return next(it for it in found if (it.left_out, it.architecture, it.method) == key)
+
+
+def sentences(found: Sequence[Measured]) -> Iterator[str]:
+    """What the data say of each set left out: how good, beside what, and how different."""
+    for left_out in dict.fromkeys(one.left_out for one in found):
+        made = [one for one in found if (one.left_out, one.method) == (left_out, "generated")]
+        for one in made:
+            trained, constant, distilled = (
+                beside(found, one, method) for method in ("trained", "constant", "distilled")
+            )
+            spread = interval(*one.bounds)
+            yield (
+                f"Without a trained network of {words(left_out)}, where {one.architecture} is due "
+                f"{percent(one.right)} of {len(one.rows)} pairs are decoded as one. Their mean "
+                f"test accuracy is {percent(one.accuracy)}{f' ({spread})' if spread else ''}; "
+                f"trained ones have {percent(trained.accuracy)}, networks distilled from scratch "
+                f"in as many steps {percent(distilled.accuracy)}, and the one network decoded "
+                f"from between the mean latents {percent(constant.accuracy)}."
+            )
+            if len(one.rows) > 1 and len(trained.rows) > 1:
+                yield (
+                    f"Two generated networks give the same answer on {percent(one.alike)} of the "
+                    f"test images, two trained ones on {percent(trained.alike)}: they differ "
+                    f"{'less' if one.alike > trained.alike else 'as much or more'} from each other."
+                )
+
+
+def tuning_sentences(frame: pd.DataFrame) -> Iterator[str]:
+    """What one more epoch does, beside training from scratch."""
+    for (_, name), part in frame.groupby(["left_out", "architecture"], sort=False):
+        means = part.groupby(["method", "epochs"])["accuracy"].mean()
+        scratch = means["scratch"]
+        listed = " / ".join(percent(value) for value in scratch)
+        yield (
+            f"One epoch of training takes generated {name} networks from "
+            f"{percent(means['generated', 0])} to {percent(means['finetuned', 1])}; from scratch "
+            f"they reach {listed} after {' / '.join(map(str, scratch.index))} "
+            f"{'epoch' if list(scratch.index) == [1] else 'epochs'}."
+        )
