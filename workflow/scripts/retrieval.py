@@ -3,7 +3,7 @@
 from lib import population
 from lib.data.images import load_split
 from lib.embed import load_embedder
-from lib.evaluate import retrieval
+from lib.evaluate.retrieval import Retrieval, table
 from lib.progress import job
 from lib.repro import atomic, deterministic
 from lib.store import Catalogue
@@ -17,8 +17,9 @@ with job("retrieval", snakemake.log[0]):
         population.load(catalogue, params.architectures, split, images)
         for split in ("train", "test")
     )
-    rows = retrieval.control_rows(train, test, images, params.seed)
+    task = Retrieval(train, test, images)
+    rows = task.control_rows(params.seed)
     for seed, path in zip(params.seeds, snakemake.input.embedders, strict=True):
-        rows += retrieval.latent_rows(load_embedder(path, device), seed, train, test)
+        rows += task.latent_rows(load_embedder(path, device), seed)
     with atomic(snakemake.output[0]) as temporary:
-        retrieval.table(rows).to_csv(temporary, index=False)
+        table(rows).to_csv(temporary, index=False)

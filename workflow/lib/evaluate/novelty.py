@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 
 import pandas as pd
 import torch
@@ -225,9 +226,10 @@ def noise_level(
 ) -> float:
     """How much noise (in units of each layer's spread) keeps networks as accurate as decoded ones.
 
-    The largest of `LEVELS` at which the training networks `chosen` have, on average over validation
-    images, the accuracy of the decoded networks [n, P]. Where these are as good as training
-    networks without noise or better, noise may cost half a point: no noise at all says nothing.
+    The largest of `LEVELS` up to which the training networks `chosen` have, on average over
+    validation images, at least the accuracy of the decoded networks [n, P]. Where these are as
+    good as training networks without noise or better, noise may cost half a point: no noise at
+    all says nothing.
     """
 
     def score(flat: Tensor) -> float:
@@ -236,9 +238,8 @@ def noise_level(
 
     networks, spread = population.flat[chosen], population.spread()
     wanted = min(score(decoded), score(networks) - SLACK)
-    scores = [score(networks + level * spread * noise) for level in LEVELS]
-    passed = [level for level, reached in zip(LEVELS, scores, strict=True) if reached >= wanted]
-    return max(passed, default=LEVELS[0])
+    good = takewhile(lambda level: score(networks + level * spread * noise) >= wanted, LEVELS)
+    return max(good, default=LEVELS[0])
 
 
 def _points(embedder: Embedder, train: Zoo, test: Zoo) -> Iterator[tuple[str, list[str], Tensor]]:

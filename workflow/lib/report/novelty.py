@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -62,15 +62,13 @@ class Section:
 class Judgement:
     """Decoded test networks against held-out networks and noise, by one measure of nearness.
 
-    `state` is new, between or copy, or open where the numbers do not say. The three means are of
-    the nearness; `change` is decoded minus held out with its interval.
+    `state` is new, between or copy, or open where there are too few; the others are means.
     """
 
     state: str
     decoded: float
     held_out: float
     noise: float
-    change: tuple[float, float, float]
 
 
 def judge(frame: pd.DataFrame, column: str, sign: int) -> Judgement:
@@ -95,15 +93,14 @@ def judge(frame: pd.DataFrame, column: str, sign: int) -> Judgement:
         state = "copy"
     else:
         state = "between"
-    change = mean_interval((decoded - held_out).dropna())
-    return Judgement(state, decoded.mean(), held_out.mean(), noise.mean(), change)
+    return Judgement(state, decoded.mean(), held_out.mean(), noise.mean())
 
 
 WORDS = {
-    "new": "no nearer to a training network than held-out trained networks are: new",
-    "between": "nearer to a training network than held-out trained networks are, not as near as "
-    "noise: partly copied",
-    "copy": "as near to a training network as noise around one, or nearer: copies",
+    "new": "new: no nearer to a training network than held-out networks are",
+    "between": "neither new nor copies: nearer to a training network than held-out networks are, "
+    "but not as near as noise around one",
+    "copy": "copies: as near to a training network as noise around one, or nearer",
     "open": "too few to say",
 }
 
@@ -111,18 +108,34 @@ WORDS = {
 def sentence(frame: pd.DataFrame) -> str:
     """What the data say, in plain words."""
     frame = _placed(frame)
-    answers = judge(frame, "agreement", 1)
+    frame["distance"] = frame["aligned_distance"].fillna(frame["weight_distance"])
+    answers, weights = judge(frame, "agreement", 1), judge(frame, "distance", -1)
     errors = judge(frame, "error_overlap", 1)
-    weights = judge(frame, "weight_distance", -1)
     return (
-        f"In their answers, decoded test networks are {WORDS[answers.state]}. They answer like "
-        f"the nearest training network on {percent(answers.decoded)} of the test images, held-out "
-        f"networks on {percent(answers.held_out)}, noise around a training network on "
-        f"{percent(answers.noise)}; errors in common: {percent(errors.decoded)}, "
-        f"{percent(errors.held_out)}, {percent(errors.noise)}. In their weights, they are "
-        f"{WORDS[weights.state]} (distances {_distance(weights.decoded)}, "
-        f"{_distance(weights.held_out)}, {_distance(weights.noise)})."
+        f"In their weights, decoded test networks are {WORDS[weights.state]} (distances "
+        f"{_three(weights, _distance)} for decoded, held-out and noisy networks). "
+        f"{_nearest(frame)} In their answers they are {WORDS[answers.state]} (agreement with the "
+        f"nearest training network {_three(answers, percent)}; errors in common "
+        f"{_three(errors, percent)})."
     )
+
+
+def _three(found: Judgement, form: Callable[[float], str]) -> str:
+    return f"{form(found.decoded)}, {form(found.held_out)} and {form(found.noise)}"
+
+
+def _nearest(frame: pd.DataFrame) -> str:
+    """How many different training networks are nearest to decoded networks."""
+    decoded = frame[frame["kind"] == "decoded_test"]
+    counts = decoded.groupby(["architecture", "seed"])["nearest_weights"].nunique()
+    if counts.empty:
+        return ""
+    if counts.max() == 1:
+        return (
+            "The nearest is one and the same training network for all of an architecture: they "
+            "are variations of one network."
+        )
+    return f"{counts.mean():.1f} different training networks of an architecture are nearest to one."
 
 
 def verdict(frame: pd.DataFrame) -> Verdict:
@@ -227,12 +240,15 @@ def _table(frame: pd.DataFrame, shown: Sequence[str]) -> Table:
                 continue
             own = some["nearest_outputs"] == some["network"]
             told = kind in ("decoded_training", "noise")
+            seeds = some.groupby(["architecture", "seed"])
+            counts = [seeds[f"nearest_{what}"].nunique().mean() for what in ("weights", "outputs")]
             values = some.groupby(["architecture", "network"])[list(columns)].mean()
             rows.append(
                 [
                     Cell(label),
                     Cell(str(len(values))),
                     *(_mean(values[column], "distance" in column) for column in columns),
+                    Cell(" / ".join(f"{count:.3g}" for count in counts)),
                     Cell(percent(own.mean()) if told else "–"),
                 ]
             )
@@ -248,11 +264,13 @@ def _table(frame: pd.DataFrame, shown: Sequence[str]) -> Table:
             "The same, neurons aligned",
             "Agreement",
             "Errors in common",
+            "Different nearest: weights / answers",
             "Nearest in answers is its own original",
         ),
         rows,
         "To the nearest training network by each measure; mean over networks, below it the 95 % "
-        "interval. Aligned: only architectures that are chains of layers.",
+        "interval. Aligned: only architectures that are chains of layers. Different nearest: how "
+        "many training networks of an architecture are nearest to any of these.",
         "novelty",
         group=group,
         strong=strong,

@@ -16,11 +16,16 @@ from lib.report.summary import Verdict
 
 METHODS = {"latent": "Latents", "weights": "Weights", "outputs": "Answers"}
 SYMBOLS = ("circle", "square", "diamond")
+# What is counted: its name, its column, that of chance.
 KINDS = {
-    "architecture": "Same architecture",
-    "band": "Same band of accuracy",
-    "band_within": "Same band within the architecture",
+    kind: (label, f"precision_{kind}", f"chance_{kind}")
+    for kind, label in {
+        "architecture": "Same architecture",
+        "band": "Same band of accuracy",
+        "band_within": "Same band within the architecture",
+    }.items()
 }
+AGREEMENT = ("Agreement within the architecture", "agreement_within", "chance_agreement_within")
 EVERY = "All architectures"
 
 
@@ -38,14 +43,19 @@ def sentence(frame: pd.DataFrame) -> str:
     """What the data say, in plain words."""
     frame = _per_query(frame)
     texts = []
-    for kind, label in KINDS.items():
+    for kind, (label, value, chance) in KINDS.items():
         found = [
-            f"{METHODS[method].lower()} {percent(part[f'precision_{kind}'].mean())}"
+            f"{percent(part[value].mean())} by {METHODS.get(method, method).lower()}"
             for method, part in frame.groupby("method", sort=False)
         ]
-        chance = percent(frame.drop_duplicates("network")[f"chance_{kind}"].mean())
-        texts.append(f"{label.lower()}: {', '.join(found)}, chance {chance}")
-    return "Of the nearest training networks are of the " + "; of the ".join(texts) + "."
+        latent = frame[frame["method"] == "latent"]
+        level = latent[chance].mean()
+        _, low, high = bootstrap_interval(latent[value] - latent[chance], kind, "change")
+        word = "better than" if low > 0 else "worse than" if high < 0 else "not told from"
+        texts.append(
+            f"{label.lower()}: {', '.join(found)} (latents {word} chance, {percent(level)})"
+        )
+    return f"Among the nearest training networks, {'; '.join(texts)}."
 
 
 def verdict(frame: pd.DataFrame) -> Verdict:
@@ -69,7 +79,7 @@ def section(frame: pd.DataFrame, palette: Palette) -> Section:
 
 def _per_query(frame: pd.DataFrame) -> pd.DataFrame:
     """One row per method and query, averaged over seeds; the latent first."""
-    values = [column for column in frame if column.startswith(("precision_", "chance_"))]
+    values = [column for _, *pair in (*KINDS.values(), AGREEMENT) for column in pair]
     found = frame.groupby(["method", "architecture", "network"], sort=False)[values].mean()
     found = found.reset_index()
     order = found["method"].map({name: k for k, name in enumerate(METHODS)})
@@ -80,7 +90,9 @@ def _figure(queries: pd.DataFrame) -> Figure:
     figure = go.Figure(layout=layout(340))
     for number, (method, label) in enumerate(METHODS.items()):
         part = queries[queries["method"] == method]
-        found = [bootstrap_interval(part[f"precision_{kind}"], kind, method) for kind in KINDS]
+        found = [
+            bootstrap_interval(part[value], kind, method) for kind, (_, value, _) in KINDS.items()
+        ]
         mean, low, high = (np.nan_to_num(column) for column in np.array(found).T)
         color = INK if method == "latent" else TERM_COLORS[number]
         figure.add_scatter(
@@ -101,8 +113,8 @@ def _figure(queries: pd.DataFrame) -> Figure:
             hovertemplate=f"{label}<br>precision %{{y:.1%}}<extra></extra>",
         )
     chance = queries.drop_duplicates("network")
-    for place, kind in enumerate(KINDS):
-        level = chance[f"chance_{kind}"].mean()
+    for place, (_, _, column) in enumerate(KINDS.values()):
+        level = chance[column].mean()
         figure.add_scatter(
             x=[place - 0.36, place + 0.36],
             y=[level, level],
@@ -114,7 +126,7 @@ def _figure(queries: pd.DataFrame) -> Figure:
         )
     figure.update_xaxes(
         tickvals=list(range(len(KINDS))),
-        ticktext=[text.replace(" within", "<br>within") for text in KINDS.values()],
+        ticktext=[label.replace(" ", "<br>", 2) for label, *_ in KINDS.values()],
         range=[-0.5, len(KINDS) - 0.5],
         showgrid=False,
         ticks="",
@@ -131,23 +143,24 @@ def _figure(queries: pd.DataFrame) -> Figure:
 
 def _table(queries: pd.DataFrame, shown: Sequence[str]) -> Table:
     rows, group, strong = [], [], []
+    columns = (*KINDS.values(), AGREEMENT)
     for name in (EVERY, *shown):
         inside = queries if name == EVERY else queries[queries["architecture"] == name]
         for method, part in inside.groupby("method", sort=False):
-            cells = [_mean(part[f"precision_{kind}"], kind, method, name) for kind in KINDS]
+            cells = [_mean(part[value], value, method, name) for _, value, _ in columns]
             rows.append([Cell(METHODS.get(method, method)), *cells])
             group.append(name)
             strong.append(method == "latent")
-        chance = inside.drop_duplicates("network")
-        levels = [Cell(percent(chance[f"chance_{kind}"].mean())) for kind in KINDS]
-        rows.append([Cell("Chance"), *levels])
+        drawn = inside.drop_duplicates("network")
+        rows.append([Cell("Chance"), *(Cell(percent(drawn[c].mean())) for _, _, c in columns)])
         group.append(name)
         strong.append(False)
     return Table(
         "table-retrieval",
-        ("Nearest by", *KINDS.values()),
+        ("Nearest by", *(label for label, *_ in columns)),
         rows,
-        "Mean precision over test networks; below it the 95 % interval.",
+        "Mean over test networks; below it the 95 % interval. Agreement: how often the network and "
+        "its neighbours of the same architecture give the same answer on test images.",
         "retrieval",
         group=group,
         strong=strong,
