@@ -236,6 +236,7 @@ def _retrieval(catalogue: pd.DataFrame) -> pd.DataFrame:
             for kind, chance in (("architecture", 0.25), ("band", 1 / 3), ("band_within", 1 / 3)):
                 row[f"precision_{kind}"] = random.binomial(10, level) / 10
                 row[f"chance_{kind}"] = chance
+            row |= {"agreement_within": 0.94 + 0.03 * level, "chance_agreement_within": 0.95}
             rows.append(row | {"embedder": "rows" if method == "latent" else "none", "seed": 0})
     return pd.DataFrame(rows)
 

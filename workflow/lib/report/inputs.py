@@ -68,6 +68,8 @@ COLUMNS = {
         "chance_band",
         "precision_band_within",
         "chance_band_within",
+        "agreement_within",
+        "chance_agreement_within",
         "seed",
     ),
     "unseen": (
