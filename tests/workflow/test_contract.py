@@ -9,12 +9,18 @@ import pytest
 
 from lib.store import Catalogue
 from lib.study import load_study
+from own_files import ARM, NET
 
 COLUMNS = {
     "reconstruction": "network architecture method predicted_architecture target_accuracy accuracy "
     "agreement agreement_other embedder seed",
     "interpolation": "pair method gamma predicted_architecture accuracy seed",
     "latent_optimization": "architecture method step validation_accuracy test_accuracy",
+    "novelty": "network architecture kind accuracy nearest_weights weight_distance nearest_outputs "
+    "agreement error_overlap aligned_distance seed",
+    "retrieval": "network architecture method neighbours precision_architecture "
+    "chance_architecture precision_band chance_band precision_band_within chance_band_within "
+    "agreement_within chance_agreement_within seed",
     "latent_map": "network architecture split validation_accuracy predicted_architecture x y seed",
     "embedder/seed_0/losses": "step name value",
 }
@@ -106,6 +112,39 @@ def test_each_architecture_is_optimised_towards_with_its_controls(tables, cfg):
     assert set(table["method"]) == {"latent", "distilled", "best_of_zoo"}
 
 
+def test_decoded_networks_stand_beside_what_is_new_and_what_is_a_copy(tables, cfg, catalogue):
+    table, numbers = tables["novelty"], cfg.zoo.instances
+    counts = {name: len(rows) for name, rows in table.groupby("kind")}
+    every, between = len(cfg.architectures), len(cfg.architectures) - 2
+    train, test = every * numbers.train, every * numbers.test
+    assert counts == {
+        "training": train,
+        "decoded_training": train,
+        "held_out": test,
+        "decoded_test": test,
+        "noise": every * min(numbers.train, numbers.test),
+        "midpoint": every * (numbers.test - 1),
+        "interpolated": between * numbers.test,
+    }
+    known = set(catalogue.select(split="train")["network"])
+    assert set(table["nearest_weights"]) | set(table["nearest_outputs"]) <= known
+    own = table[table["kind"] == "training"]
+    assert (own["network"] != own["nearest_weights"]).all()
+    distance = table.groupby("kind")["weight_distance"].mean()
+    assert distance["noise"] < distance["held_out"]
+
+
+def test_each_test_network_is_looked_for_by_each_method(tables, cfg, catalogue):
+    table = tables["retrieval"]
+    wanted = catalogue.select(split="test")["network"].tolist()
+    assert set(table["method"]) == {"latent", "weights", "outputs"}
+    for _, rows in table.groupby("method"):
+        assert rows["network"].tolist() == wanted
+    shares = table.filter(regex="precision|chance")
+    assert ((shares >= 0) & (shares <= 1)).all(axis=None)
+    assert set(table["neighbours"]) == {min(10, len(cfg.architectures) * cfg.zoo.instances.train)}
+
+
 def test_each_network_is_on_the_map(tables, catalogue):
     table = tables["latent_map"]
     assert sorted(table["network"]) == sorted(catalogue.select()["network"])
@@ -171,3 +210,45 @@ def test_the_embedder_works_outside_the_project(study, cfg):
     embedder = study.results / "multiarch/embedder/seed_0/embedder.safetensors"
     catalogue = study.results / "weights/catalogue.csv"
     assert elsewhere("-c", USE, str(embedder), str(catalogue)).strip() in cfg.architectures
+
+
+def test_the_command_line_finds_neighbours(study):
+    embedder = study.results / "multiarch/embedder/seed_0/embedder.safetensors"
+    catalogue = study.results / "weights/catalogue.csv"
+    command = ["-m", "lib", "neighbours", str(embedder), "ResNet8-0001", "-k", "3"]
+    head, *lines = elsewhere(*command, "--catalogue", str(catalogue)).splitlines()
+    assert head.startswith("network\tdistance") and len(lines) == 3
+    assert not any(line.startswith("ResNet8-0001\t") for line in lines)
+
+
+@pytest.fixture
+def own_files(source):
+    """An architecture and an embedder of one's own in the project, for the length of a test."""
+    lib = source / "workflow/lib"
+    files = {lib / "nets/wide_net.py": NET, lib / "embed/linear.py": ARM}
+    for path, text in files.items():
+        path.write_text(text)
+    yield
+    for path in files:
+        path.unlink()
+
+
+def test_an_architecture_of_ones_own_joins_a_finished_study(study, own_files):
+    names = "architectures=[LeNetLike, VanillaCNN, WideNet, ResNet8, ResNet14]"
+    ended = study.run("--dry-run", "--config", names)
+    assert ended.code == 0, ended.text
+    assert ended.jobs["train_shard"] == ended.jobs["extract_shard"] == 2, "its own networks only"
+    assert ended.jobs["train_embedder"] == ended.jobs["multiarch_report"] == 1
+    assert "prepare_images" not in ended.jobs
+
+
+def test_an_embedder_of_ones_own_takes_the_networks_that_are_there(study, own_files):
+    ended = study.run("--dry-run", "--config", "embedder={arm: linear}")
+    assert ended.code == 0, ended.text
+    assert ended.jobs["train_embedder"] == ended.jobs["novelty"] == ended.jobs["retrieval"] == 1
+    assert not {"train_shard", "extract_shard", "catalogue", "teacher"} & set(ended.jobs)
+
+
+def test_files_of_ones_own_that_no_config_names_change_nothing(study, own_files):
+    ended = study.run("--dry-run")
+    assert ended.code == 0 and "Nothing to be done" in ended.text
