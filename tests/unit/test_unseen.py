@@ -242,7 +242,7 @@ def test_fine_tuning_and_training_from_scratch_are_in_one_table(trained, toy):
     scratch = {LEFT: finetune.from_scratch(space, UNSEEN, training, 0, *arguments)}
     arguments = UNSEEN, training, toy.zoo["test"], toy.images, toy.test, ENGINE
     rows = finetune.finetuned_rows(trained[0], [LEFT], 0, *arguments)
-    rows += finetune.scratch_rows([LEFT], 0, scratch, {LEFT: space}, toy.test)
+    rows += finetune.scratch_rows([LEFT], 0, scratch, {LEFT: space}, toy.images, toy.test)
     table = finetune.table(rows)
     counts = table.groupby(["method", "epochs"], sort=False).size()
     assert counts.to_dict() == {
@@ -252,10 +252,9 @@ def test_fine_tuning_and_training_from_scratch_are_in_one_table(trained, toy):
         ("scratch", 3): 2,
     }
     assert list(table["network"][:2]) == [f"LeNetLike-{i:04d}:ResNet8-{i:04d}" for i in (0, 1)]
-    means = table.groupby(["method", "epochs"])["accuracy"].mean()
-    assert means["finetuned", 1] > means["scratch", 1]
-    assert means["scratch", 3] > means["scratch", 1]
-    assert table["accuracy"].between(0, 1).all()
+    means = table.groupby(["method", "epochs"])[["train_accuracy", "accuracy"]].mean()
+    assert (means.loc[("finetuned", 1)] > means.loc[("scratch", 1)]).all()
+    assert (means.loc[("scratch", 3)] > means.loc[("scratch", 1)]).all()
 
 
 # --- intervals
@@ -296,7 +295,7 @@ def test_what_the_page_says_follows_from_the_table(files):
     assert made.bounds[0] < made.accuracy < made.bounds[1]
     assert [verdict.state for verdict in verdicts(frame)] == ["reached", "reached"]
     text = " ".join(sentences(measure(frame)))
-    assert "100.0\u00a0% of 9 pairs are decoded as one" in text and "differ less" in text
+    assert "100.0\u00a0% of 9 pairs" in text and "differ less" in text
     wrong = frame["method"].eq("generated") & frame["architecture"].eq("ResNet8")
     frame.loc[wrong, "predicted_architecture"] = "ResNet14"
     frame.loc[wrong, "accuracy"] -= 0.05

@@ -1,5 +1,6 @@
 """What the tiny study leaves behind: tables with their columns and rows, shards, an embedder."""
 
+import shutil
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lib.digests import content_digest
 from lib.store import Catalogue
 from lib.study import load_study
 from own_files import ARM, NET
@@ -21,6 +23,9 @@ COLUMNS = {
     "retrieval": "network architecture method neighbours precision_architecture "
     "chance_architecture precision_band chance_band precision_band_within chance_band_within "
     "agreement_within chance_agreement_within seed",
+    "unseen": "left_out pair gamma architecture predicted_architecture accuracy method seed "
+    "agreement_other",
+    "unseen_finetune": "left_out architecture method epochs network train_accuracy accuracy seed",
     "latent_map": "network architecture split validation_accuracy predicted_architecture x y seed",
     "embedder/seed_0/losses": "step name value",
 }
@@ -143,6 +148,50 @@ def test_each_test_network_is_looked_for_by_each_method(tables, cfg, catalogue):
     shares = table.filter(regex="precision|chance")
     assert ((shares >= 0) & (shares <= 1)).all(axis=None)
     assert set(table["neighbours"]) == {min(10, len(cfg.architectures) * cfg.zoo.instances.train)}
+
+
+def test_what_was_left_out_is_generated_for_each_pair_beside_its_controls(tables, cfg, catalogue):
+    table, tests = tables["unseen"], cfg.zoo.instances.test
+    (left_out,) = cfg.left_out
+    assert set(table["left_out"]) == {"+".join(left_out)} and set(table["seed"]) == {0}
+    assert list(dict.fromkeys(table["architecture"])) == list(left_out)
+    counts = {"constant": 1, "trained": tests, "initialised": cfg.unseen.fresh}
+    counts |= {"distilled": cfg.unseen.distilled}
+    counts |= dict.fromkeys(("generated", "all_four"), tests**2)
+    for (name, method), rows in table.groupby(["architecture", "method"]):
+        assert len(rows) == rows["pair"].nunique() == counts[method]
+        due = cfg.architectures.index(name) / (len(cfg.architectures) - 1)
+        if method in ("generated", "all_four", "constant"):
+            assert np.allclose(rows["gamma"], due)
+        else:
+            assert rows["gamma"].isna().all() and (rows["predicted_architecture"] == name).all()
+    assert set(table["method"]) == set(counts)
+    pairs = table.loc[table["method"] == "generated", "pair"].str.split(":", expand=True)
+    for side, name in enumerate((cfg.architectures[0], cfg.architectures[-1])):
+        assert set(pairs[side]) == set(catalogue.select(name, "test")["network"])
+
+
+def test_generated_networks_are_trained_further_beside_others_from_scratch(tables, cfg):
+    table, networks = tables["unseen_finetune"], cfg.unseen.finetuned
+    found = table.groupby(["architecture", "method", "epochs"]).size().to_dict()
+    kinds = [("generated", 0), ("finetuned", 1)]
+    kinds += [("scratch", epochs) for epochs in cfg.unseen.scratch_epochs]
+    assert found == {(name, *kind): networks for name in cfg.left_out[0] for kind in kinds}
+
+
+def test_an_embedder_reads_no_network_of_what_it_leaves_out(copied, cfg):
+    """It comes out the same where there are none, nor any list of them."""
+    weights, wanted = copied.results / "weights", copied.digests
+    (weights / "catalogue.csv").unlink()
+    for name in cfg.left_out[0]:
+        shutil.rmtree(weights / name)
+        shutil.rmtree(copied.results / "zoo" / name)
+    made = f"multiarch/unseen/{'+'.join(cfg.left_out[0])}/seed_0/embedder.safetensors"
+    (copied.results / made).unlink()
+    ended = copied.run(f"results/tiny/{made}", "--cores", "1", "--allowed-rules", "unseen_embedder")
+    assert ended.code == 0, ended.text[-3000:]
+    assert ended.jobs == {"unseen_embedder": 1}
+    assert content_digest(copied.results / made) == wanted[made]
 
 
 def test_each_network_is_on_the_map(tables, catalogue):

@@ -390,7 +390,7 @@ class Unseen(Block):
         "trained from scratch to compare them with",
     )
     finetune_rate: Rate = Field(
-        0.01, description="learning rate of that epoch; all else as in `zoo.training`"
+        0.03, description="learning rate of that epoch; all else as in `zoo.training`"
     )
     scratch_epochs: tuple[Count, ...] = Field(
         (1, 2, 5),

@@ -45,7 +45,7 @@ with job("unseen architectures", snakemake.log[0]) as log:
         for number, one in zip(params.seeds, with_all, strict=True):
             rows += unseen.generated_rows(one, left_out, number, zoo, test, "all_four")
         rows += unseen.control_rows(left_out, seed, made, zoo["test"], test)
-        tuned += finetune.scratch_rows(left_out, seed, scratch, spaces, test)
+        tuned += finetune.scratch_rows(left_out, seed, scratch, spaces, images, test)
     tables = unseen.table(rows), finetune.table(tuned)
     for path, table in zip(snakemake.output, tables, strict=True):
         with atomic(path) as temporary:

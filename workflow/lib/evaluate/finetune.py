@@ -23,7 +23,16 @@ from lib.training import Engine, train
 from lib.training.backend import Rates, backend
 from lib.training.recipe import Recipe, plan_epoch
 
-COLUMNS = ("left_out", "architecture", "method", "epochs", "network", "accuracy", "seed")
+COLUMNS = (
+    "left_out",
+    "architecture",
+    "method",
+    "epochs",
+    "network",
+    "train_accuracy",
+    "accuracy",
+    "seed",
+)
 Zoo = Mapping[str, Population]
 
 
@@ -117,7 +126,7 @@ def finetuned_rows(
         streams = ("unseen", seed, label(left_out), name, "finetune")
         tuned = one_epoch(space, flat, cfg_training, streams, images, engine)
         for method, epochs, networks in (("generated", 0, flat), ("finetuned", 1, tuned)):
-            rows += _rows(left_out, space, method, epochs, pairs, networks, test, seed)
+            rows += _rows(left_out, space, method, epochs, pairs, networks, (images, test), seed)
     return rows
 
 
@@ -126,6 +135,7 @@ def scratch_rows(
     seed: int,
     scratch: Mapping[str, Mapping[int, Tensor]],
     spaces: Mapping[str, Space],
+    images: ImageSplit,
     test: ImageSplit,
 ) -> list[tuple]:
     """Rows of networks trained from scratch: by architecture and epochs, [n, P]."""
@@ -140,7 +150,7 @@ def scratch_rows(
             epochs,
             [f"scratch-{i}" for i in range(len(flat))],
             flat,
-            test,
+            (images, test),
             seed,
         )
     ]
@@ -158,11 +168,11 @@ def _rows(
     epochs: int,
     names: Sequence[str],
     flat: Tensor,
-    test: ImageSplit,
+    images: tuple[ImageSplit, ImageSplit],
     seed: int,
 ) -> list[tuple]:
-    accuracies = ensemble.accuracy(space.predict(flat, test.x), test.y).tolist()
+    accuracies = [ensemble.accuracy(space.predict(flat, of.x), of.y).tolist() for of in images]
     return [
-        (label(left_out), space.architecture, method, epochs, name, accuracy, seed)
-        for name, accuracy in zip(names, accuracies, strict=True)
+        (label(left_out), space.architecture, method, epochs, name, *found, seed)
+        for name, *found in zip(names, *accuracies, strict=True)
     ]

@@ -89,6 +89,7 @@ COLUMNS = {
         "method",
         "epochs",
         "network",
+        "train_accuracy",
         "accuracy",
         "seed",
     ),

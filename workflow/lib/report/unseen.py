@@ -27,6 +27,7 @@ class Section:
     """What the section shows."""
 
     sentences: Sequence[str]
+    tuning: Sequence[str]
     control: Control
     figures: Sequence[Figure]
     table: Table
@@ -46,7 +47,8 @@ def section(frame: pd.DataFrame, finetuning: pd.DataFrame, palette: Palette) -> 
         for text, ends in (("Top", top), ("Whole axis", [0, 1.02]))
     ]
     return Section(
-        [*sentences(found), *tuning_sentences(finetuning)],
+        list(sentences(found)),
+        list(tuning_sentences(finetuning)),
         Control("control-unseen", "Horizontal axis", choices),
         figures,
         _table(found),
@@ -108,13 +110,14 @@ def _tuning_table(frame: pd.DataFrame) -> Table:
                 Cell(titles[method]),
                 Cell(str(epochs)),
                 Cell(str(len(accuracies))),
+                Cell(percent(part["train_accuracy"].mean())),
                 Cell(percent(mean), interval(*bounds)),
             ]
         )
         strong.append(method == "finetuned")
     return Table(
         "table-unseen-finetune",
-        ("Architecture", "Networks", "Epochs", "Count", "Test accuracy"),
+        ("Architecture", "Networks", "Epochs", "Count", "Training accuracy", "Test accuracy"),
         rows,
         "Generated networks have no batch norm and are trained on without it; from scratch, "
         "networks are trained as the zoo is, with its learning rate falling over these epochs. "

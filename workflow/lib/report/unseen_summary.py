@@ -125,39 +125,55 @@ def beside(found: Sequence[Measured], one: Measured, method: str) -> Measured:
 
 
 def sentences(found: Sequence[Measured]) -> Iterator[str]:
-    """What the data say of each set left out: how good, beside what, and how different."""
+    """What the data say of each set left out: the answer, then how much it is worth."""
     for left_out in dict.fromkeys(one.left_out for one in found):
         made = [one for one in found if (one.left_out, one.method) == (left_out, "generated")]
+        listed = []
         for one in made:
-            trained, constant, distilled = (
-                beside(found, one, method) for method in ("trained", "constant", "distilled")
-            )
             spread = interval(*one.bounds)
-            yield (
-                f"Without a trained network of {words(left_out)}, where {one.architecture} is due "
-                f"{percent(one.right)} of {len(one.rows)} pairs are decoded as one. Their mean "
-                f"test accuracy is {percent(one.accuracy)}{f' ({spread})' if spread else ''}; "
-                f"trained ones have {percent(trained.accuracy)}, networks distilled from scratch "
-                f"in as many steps {percent(distilled.accuracy)}, and the one network decoded "
-                f"from between the mean latents {percent(constant.accuracy)}."
+            listed.append(
+                f"{one.architecture} for {percent(one.right)} of {len(one.rows)} pairs, with a "
+                f"mean test accuracy of {percent(one.accuracy)}{f' ({spread})' if spread else ''}; "
+                f"trained ones have {percent(beside(found, one, 'trained').accuracy)}"
             )
-            if len(one.rows) > 1 and len(trained.rows) > 1:
-                yield (
-                    f"Two generated networks give the same answer on {percent(one.alike)} of the "
-                    f"test images, two trained ones on {percent(trained.alike)}: they differ "
-                    f"{'less' if one.alike > trained.alike else 'as much or more'} from each other."
-                )
+        yield (
+            f"Trained without a network of {words(left_out)}, the decoder gives, where they are "
+            f"due: {'. '.join(listed)}."
+        )
+        yield from (_worth(found, one) for one in made)
+
+
+def _worth(found: Sequence[Measured], one: Measured) -> str:
+    """Beside the controls that make light of the answer."""
+    trained, all_four, constant, distilled = (
+        beside(found, one, method) for method in ("trained", "all_four", "constant", "distilled")
+    )
+    text = (
+        f"{one.architecture}, beside that: {percent(all_four.accuracy)} in the space that saw all "
+        f"architectures, {percent(distilled.accuracy)} distilled from scratch in as many steps, "
+        f"{percent(constant.accuracy)} for the one network from between the mean latents."
+    )
+    if len(one.rows) < 2 or len(trained.rows) < 2:
+        return text
+    return text + (
+        f" Two generated networks give the same answer on {percent(one.alike)} of the test "
+        f"images, two trained ones on {percent(trained.alike)}: generated ones differ "
+        f"{'less' if one.alike > trained.alike else 'as much or more'} from each other."
+    )
 
 
 def tuning_sentences(frame: pd.DataFrame) -> Iterator[str]:
     """What one more epoch does, beside training from scratch."""
     for (_, name), part in frame.groupby(["left_out", "architecture"], sort=False):
-        means = part.groupby(["method", "epochs"])["accuracy"].mean()
-        scratch = means["scratch"]
+        means = part.groupby(["method", "epochs"])[["accuracy", "train_accuracy"]].mean()
+        scratch = means["accuracy"]["scratch"]
         listed = " / ".join(percent(value) for value in scratch)
+        known = percent(means["train_accuracy"]["generated", 0])
         yield (
-            f"One epoch of training takes generated {name} networks from "
-            f"{percent(means['generated', 0])} to {percent(means['finetuned', 1])}; from scratch "
-            f"they reach {listed} after {' / '.join(map(str, scratch.index))} "
+            f"One epoch of training takes generated {name} networks, which get {known} of the "
+            f"training images right to begin with, from "
+            f"{percent(means['accuracy']['generated', 0])} to "
+            f"{percent(means['accuracy']['finetuned', 1])} of the test images; from scratch, "
+            f"networks reach {listed} after {' / '.join(map(str, scratch.index))} "
             f"{'epoch' if list(scratch.index) == [1] else 'epochs'}."
         )
