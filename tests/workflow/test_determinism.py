@@ -25,6 +25,10 @@ ARTEFACTS = {
     "multiarch/latent_optimization.csv",
     "multiarch/novelty.csv",
     "multiarch/retrieval.csv",
+    "multiarch/unseen.csv",
+    "multiarch/unseen_finetune.csv",
+    "multiarch/unseen/VanillaCNN+ResNet8/seed_0/embedder.safetensors",
+    "multiarch/unseen/VanillaCNN+ResNet8/seed_0/losses.csv",
     "multiarch_report.html",
     "report.html",
 }
