@@ -45,7 +45,6 @@ rule teacher:
 
 rule train_embedder:
     input:
-        catalogue=rules.catalogue.output,
         shards=shards(ARCHITECTURES),
         teacher=rules.teacher.output,
         train=IMAGES["train"],

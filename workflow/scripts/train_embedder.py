@@ -15,14 +15,16 @@ from lib.repro import atomic, deterministic, seed_for
 from lib.store import Catalogue
 
 params, seed = snakemake.params, int(snakemake.wildcards.seed)
-with job(f"embedder seed {seed}", snakemake.log[0]):
+left_out = params.get("left_out", [])
+without = f" without {', '.join(left_out)}" if left_out else ""
+with job(f"embedder seed {seed}{without}", snakemake.log[0]):
     cfg = Embedding.model_validate(params.embedder)
     deterministic(cfg.threads)
     images = load_split(snakemake.input.train, params.device)
     validation = load_split(snakemake.input.validation, params.device)
-    left_out = params.get("left_out", [])
     seen = [name for name in params.architectures if name not in left_out]
-    catalogue = Catalogue.build(snakemake.input.shards, seen)  # knows no other networks
+    # Listed from the files this job was given, so that no other network can be asked for.
+    catalogue = Catalogue.build(snakemake.input.shards, seen)
     zoo = {
         split: population.load(catalogue, seen, split, images) for split in ("train", "validation")
     }
