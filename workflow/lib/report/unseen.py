@@ -38,9 +38,9 @@ class Section:
 def section(frame: pd.DataFrame, finetuning: pd.DataFrame, palette: Palette) -> Section:
     """The whole section, from `unseen.csv` and `unseen_finetune.csv`."""
     found = measure(frame)
-    figures = list(drawn.figures(found, palette))
     lowest = [one.accuracy for one in found if one.method != "initialised"]
     top = [min(lowest) - 0.06, min(1.0, max(one.rows["accuracy"].max() for one in found)) + 0.01]
+    figures = list(drawn.figures(found, palette, top))
     ids = [figure.id for figure in figures]
     choices = [
         Choice(text, ranges={key: {"xaxis": ends} for key in ids})
@@ -58,13 +58,13 @@ def section(frame: pd.DataFrame, finetuning: pd.DataFrame, palette: Palette) -> 
 
 
 def _table(found: Sequence[Measured]) -> Table:
-    rows = []
+    rows, several = [], len({one.left_out for one in found}) > 1
     for one in found:
         trained, spread = beside(found, one, "trained"), interval(*one.bounds)
         latent = one.method in ("generated", "all_four", "constant")
         rows.append(
             [
-                Cell(one.architecture, f"without {words(one.left_out)}"),
+                Cell(one.architecture, f"without {words(one.left_out)}" if several else ""),
                 Cell(METHODS[one.method][0]),
                 Cell(str(len(one.rows))),
                 Cell(percent(one.right) if latent else "–"),
@@ -99,14 +99,19 @@ def _tuning_table(frame: pd.DataFrame) -> Table:
         "finetuned": "Generated, trained further",
         "scratch": "From scratch",
     }
-    rows, strong = [], []
+    rows, strong, several = [], [], frame["left_out"].nunique() > 1
     keys = ["left_out", "architecture", "method", "epochs"]
-    for (left_out, name, method, epochs), part in frame.groupby(keys, sort=False):
+    groups = [
+        group
+        for _, part in frame.groupby(keys[:2], sort=False)
+        for group in part.groupby(keys, sort=False)
+    ]
+    for (left_out, name, method, epochs), part in groups:
         accuracies = part.groupby("network")["accuracy"].mean()
         mean, *bounds = bootstrap_interval(accuracies, left_out, name, method, str(epochs))
         rows.append(
             [
-                Cell(name, f"without {words(left_out)}"),
+                Cell(name, f"without {words(left_out)}" if several else ""),
                 Cell(titles[method]),
                 Cell(str(epochs)),
                 Cell(str(len(accuracies))),

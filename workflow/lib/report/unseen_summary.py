@@ -112,10 +112,10 @@ def _state(reached: bool) -> str:
     return "reached" if reached else "short"
 
 
-def words(left_out: str) -> str:
+def words(left_out: str, link: str = "and") -> str:
     """A set of left-out architectures in words."""
     *names, last = left_out.split("+")
-    return f"{', '.join(names)} and {last}" if names else last
+    return f"{', '.join(names)} {link} {last}" if names else last
 
 
 def beside(found: Sequence[Measured], one: Measured, method: str) -> Measured:
@@ -131,14 +131,15 @@ def sentences(found: Sequence[Measured]) -> Iterator[str]:
         listed = []
         for one in made:
             spread = interval(*one.bounds)
+            trained = percent(beside(found, one, "trained").accuracy)
             listed.append(
-                f"{one.architecture} for {percent(one.right)} of {len(one.rows)} pairs, with a "
-                f"mean test accuracy of {percent(one.accuracy)}{f' ({spread})' if spread else ''}; "
-                f"trained ones have {percent(beside(found, one, 'trained').accuracy)}"
+                f"{one.architecture} for {percent(one.right)} of {len(one.rows)} pairs, at a mean "
+                f"test accuracy of {percent(one.accuracy)} ({f'{spread}; ' if spread else ''}"
+                f"trained ones have {trained})"
             )
         yield (
-            f"Trained without a network of {words(left_out)}, the decoder gives, where they are "
-            f"due: {'. '.join(listed)}."
+            f"An embedder that was given no network of {words(left_out, 'or')} decodes, where they "
+            f"are due between the extremes, {'; '.join(listed)}."
         )
         yield from (_worth(found, one) for one in made)
 

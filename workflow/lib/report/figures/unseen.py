@@ -12,8 +12,14 @@ from lib.report.style import MUTED, Palette, layout, share_axis
 from lib.report.unseen_summary import METHODS, Measured, words
 
 
-def figures(found: Sequence[Measured], palette: Palette) -> Iterator[Figure]:
-    """Test accuracy of every method, one figure per set left out and architecture."""
+def figures(found: Sequence[Measured], palette: Palette, ends: Sequence[float]) -> Iterator[Figure]:
+    """Test accuracy of every method, one figure per set left out and architecture.
+
+    Args:
+        found: what was measured.
+        palette: colors and symbols of the architectures.
+        ends: of the axis of accuracies.
+    """
     several = len({one.left_out for one in found}) > 1
     keys = dict.fromkeys((one.left_out, one.architecture) for one in found)
     for number, (left_out, name) in enumerate(keys):
@@ -59,12 +65,13 @@ def figures(found: Sequence[Measured], palette: Palette) -> Iterator[Figure]:
             showgrid=False,
             ticks="",
         )
-        figure.update_xaxes(share_axis("Test accuracy"))
+        figure.update_xaxes(share_axis("Test accuracy", range=list(ends)))
         yield Figure(
             f"fig-unseen-{number}",
             figure,
             f"Test accuracy of {name}: generated without a trained one, and controls.",
-            "Small marks: pairs or networks. Large: their mean with the 95 % interval.",
+            "Small marks: pairs or networks. Large: their mean with the 95 % interval. Networks "
+            "that were not trained lie far to the left: see the whole axis.",
             "unseen",
             f"{name}, left out: {words(left_out)}" if several else name,
         )
