@@ -96,7 +96,7 @@ def shown_traces(page, figure: str) -> list[int]:
 def test_everything_is_drawn_and_nothing_overflows(visit, width):
     page = visit("multiarch_report.html", width)
     plots = page.query_selector_all(".plot")
-    assert len(plots) == 18
+    assert len(plots) == 20
     for plot in plots:
         assert plot.query_selector("svg.main-svg, canvas"), plot.get_attribute("id")
         marks = plot.query_selector_all("path.point, path.js-line, path.js-fill")

@@ -20,7 +20,7 @@ from lib.evaluate.statistics import bootstrap_interval
 from lib.nets.fuse import fused_skeleton
 from lib.population import Population
 from lib.prep import Layout
-from lib.report.novelty import judge, sentence
+from lib.report.novelty import judge, sentence, verdict
 from lib.report.retrieval import sentence as retrieval_sentence
 from toy import CFG, NAMES
 
@@ -293,6 +293,7 @@ def test_new_or_copied_is_said_from_the_numbers(levels, state, words):
     assert judge(frame, "weight_distance", -1).state == state
     text = sentence(frame)
     assert text.count(words) == 2
+    assert verdict(frame).answer.count(words.split(":")[0].removeprefix("are ")) == 2
     assert "one and the same training network for all of an architecture" in text
 
 

@@ -296,8 +296,3 @@ def test_an_embedder_of_ones_own_takes_the_networks_that_are_there(study, own_fi
     assert ended.code == 0, ended.text
     assert ended.jobs["train_embedder"] == ended.jobs["novelty"] == ended.jobs["retrieval"] == 1
     assert not {"train_shard", "extract_shard", "catalogue", "teacher"} & set(ended.jobs)
-
-
-def test_files_of_ones_own_that_no_config_names_change_nothing(study, own_files):
-    ended = study.run("--dry-run")
-    assert ended.code == 0 and "Nothing to be done" in ended.text

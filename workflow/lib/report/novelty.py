@@ -107,16 +107,15 @@ WORDS = {
 
 def sentence(frame: pd.DataFrame) -> str:
     """What the data say, in plain words."""
-    frame = _placed(frame)
-    frame["distance"] = frame["aligned_distance"].fillna(frame["weight_distance"])
-    answers, weights = judge(frame, "agreement", 1), judge(frame, "distance", -1)
-    errors = judge(frame, "error_overlap", 1)
+    frame = _prepared(frame)
+    answers, weights = judge(frame, "error_overlap", 1), judge(frame, "distance", -1)
+    agreement = judge(frame, "agreement", 1)
     return (
         f"In their weights, decoded test networks are {WORDS[weights.state]} (distances "
         f"{_three(weights, _distance)} for decoded, held-out and noisy networks). "
-        f"{_nearest(frame)} In their answers they are {WORDS[answers.state]} (agreement with the "
-        f"nearest training network {_three(answers, percent)}; errors in common "
-        f"{_three(errors, percent)})."
+        f"{_nearest(frame)} In their answers they are {WORDS[answers.state]} (errors in common "
+        f"with the nearest training network {_three(answers, percent)}; agreement "
+        f"{_three(agreement, percent)})."
     )
 
 
@@ -140,7 +139,18 @@ def _nearest(frame: pd.DataFrame) -> str:
 
 def verdict(frame: pd.DataFrame) -> Verdict:
     """The row of the table of questions."""
-    return Verdict("note", QUESTION, sentence(frame), "No threshold set; said as it is", "novelty")
+    frame, texts = _prepared(frame), []
+    for what, column, sign, form in (
+        ("In weights", "distance", -1, _distance),
+        ("in answers", "error_overlap", 1, percent),
+    ):
+        found = judge(frame, column, sign)
+        texts.append(f"{what} {WORDS[found.state].partition(':')[0]} ({_three(found, form)})")
+    answer = (
+        f"{'; '.join(texts)}: distance to, errors in common with the nearest training network, for "
+        "decoded, held-out and noisy networks"
+    )
+    return Verdict("note", QUESTION, answer, "No threshold set; said as it is", "novelty")
 
 
 def section(frame: pd.DataFrame, palette: Palette) -> Section:
@@ -288,6 +298,12 @@ def _distance(value: float, digits: int = 2) -> str:
     return f"{value:.{digits}f}" if math.isfinite(value) else "–"
 
 
-def _placed(frame: pd.DataFrame) -> pd.DataFrame:
-    """With the number of each network among those of its kind, architecture and seed."""
-    return frame.assign(place=frame.groupby(["kind", "architecture", "seed"]).cumcount())
+def _prepared(frame: pd.DataFrame) -> pd.DataFrame:
+    """With the place of each network among those of its kind, architecture and seed.
+
+    `distance` is that of weights after alignment, where there is one.
+    """
+    return frame.assign(
+        place=frame.groupby(["kind", "architecture", "seed"]).cumcount(),
+        distance=frame["aligned_distance"].fillna(frame["weight_distance"]),
+    )

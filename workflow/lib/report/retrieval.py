@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -60,10 +61,16 @@ def sentence(frame: pd.DataFrame) -> str:
 
 def verdict(frame: pd.DataFrame) -> Verdict:
     """The row of the table of questions."""
+    frame = _per_query(frame)
+    latent = frame[frame["method"] == "latent"]
+    texts = [
+        f"{label.lower()} {percent(latent[value].mean())} (chance {percent(latent[chance].mean())})"
+        for label, value, chance in KINDS.values()
+    ]
     return Verdict(
         "note",
         "Is what lies near a network like it?",
-        sentence(frame),
+        f"Of the nearest training networks by latents: {', '.join(texts)}",
         "No threshold set; beside weights, answers and chance",
         "retrieval",
     )
@@ -126,7 +133,7 @@ def _figure(queries: pd.DataFrame) -> Figure:
         )
     figure.update_xaxes(
         tickvals=list(range(len(KINDS))),
-        ticktext=[label.replace(" ", "<br>", 2) for label, *_ in KINDS.values()],
+        ticktext=["<br>".join(textwrap.wrap(label, 18)) for label, *_ in KINDS.values()],
         range=[-0.5, len(KINDS) - 0.5],
         showgrid=False,
         ticks="",
