@@ -54,7 +54,7 @@ class Subject:
         items: inputs in memory.
         batch: of one step; `items` need not be whole batches.
         steps: of one network's whole training.
-        chunk: steps between two looks at the clock.
+        chunk: steps of one call, between two looks at the clock.
     """
 
     architecture: str
@@ -114,8 +114,9 @@ class Subject:
 
 def _digits(architecture: str) -> Subject:
     """With as many images as the default study trains on."""
-    steps = EPOCHS * -(-1008 // 64)
-    return Subject(architecture, "digits' shape 1x8x8", (1, 8, 8), 1008, 64, steps)
+    epoch = -(-1008 // 64)
+    name = "digits' shape 1x8x8"
+    return Subject(architecture, name, (1, 8, 8), 1008, 64, EPOCHS * epoch, epoch)
 
 
 def _cifar10(architecture: str, chunk: int) -> Subject:
