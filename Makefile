@@ -5,10 +5,11 @@ ARGS ?=
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help study test test-quick bench bench-quick lint venv
+.PHONY: help study ablations test test-quick bench bench-quick lint venv
 
 help:
 	@echo 'make study       run the default study (CORES=all); it ends by naming the report'
+	@echo 'make ablations   variants of the embedder on one zoo, three seeds each (hours)'
 	@echo 'make test        every test (ARGS="-k name" passes options on to pytest)'
 	@echo 'make test-quick  the tests that are not marked slow'
 	@echo 'make bench       speed of the zoo engine, the store and the embedders (half an hour)'
@@ -21,6 +22,9 @@ study: venv
 	@echo
 	@echo 'All reports:               $(CURDIR)/results/report.html'
 	@echo 'Multi-architecture report: $(CURDIR)/results/multiarch_report.html'
+
+ablations: venv
+	snakemake --cores $(CORES) --configfile config/ablations.yaml -- ablations
 
 test: venv
 	python -m pytest $(ARGS)
