@@ -53,4 +53,7 @@ class Graph:
 
 def refusal(what: str) -> UnsupportedError:
     """The error that refuses a module."""
-    return UnsupportedError(f"the compiled kernels do not know {what}: set zoo.kernels to vmap")
+    return UnsupportedError(
+        f"the compiled kernels do not know {what}: set zoo.kernels to vmap, and register the "
+        "architecture with compiled=False"
+    )
