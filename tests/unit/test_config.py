@@ -469,7 +469,7 @@ def test_a_typo_of_any_key_is_refused():
         for key in type(block).model_fields
     ],
 )
-@pytest.mark.parametrize("value", [{"a": {}}, math.nan, -math.inf, False])
+@pytest.mark.parametrize("value", [{"a": {"b": {}}}, math.nan, -math.inf, False])
 def test_no_key_takes_nonsense(path, value):
     refused(nest(path, value), path.partition(".")[0])
 
