@@ -103,9 +103,7 @@ def cross_entropy(
         here = e.times(v, LANES)
         label = ir.Constant(IVEC, [0] * LANES)
         for lane in range(LANES):
-            k = e.sum(here, lane)
-            k = e.sum(first, b.select(b.icmp_signed("<", k, count), k, integer(0)))
-            image = b.sext(b.load(e.at(order, k, of=I32), typ=I32), I64)
+            image = _item(e, order, first, count, e.sum(here, lane))
             number = b.load(e.at(labels, image, of=I32), typ=I32)
             label = b.insert_element(label, number, I32(lane))
         highest = e.variable(e.load(logits, here))
@@ -170,9 +168,7 @@ def squared_error(
         with e.loop(classes) as k:
             wanted = constant(0.0)
             for lane in range(LANES):
-                at = e.sum(here, lane)
-                at = e.sum(first, b.select(b.icmp_signed("<", at, count), at, integer(0)))
-                item = b.sext(b.load(e.at(order, at, of=I32), typ=I32), I64)
+                item = _item(e, order, first, count, e.sum(here, lane))
                 number = e.number(targets, e.times(item, classes), k)
                 wanted = b.insert_element(wanted, number, I32(lane))
             gap = b.fmul(b.fsub(e.load(outputs, e.times(k, row), here), wanted), there)
@@ -234,6 +230,13 @@ def adam(
         size_ = e.fma(e.intrinsic("sqrt", second), root, constant(eps))
         step = b.fdiv(b.fmul(corrected, first), size_)
         e.store(b.fsub(weight, step), weights, at)
+
+
+def _item(e: Emitter, order, first, count, k) -> ir.Value:
+    """Number of the k-th item of a batch; of the first, where the batch has ended."""
+    there = e.b.icmp_signed("<", k, count)
+    k = e.sum(first, e.b.select(there, k, integer(0)))
+    return e.b.sext(e.b.load(e.at(order, k, of=I32), typ=I32), I64)
 
 
 def _class(e: Emitter, number: ir.Value) -> ir.Value:
