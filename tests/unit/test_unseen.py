@@ -25,7 +25,7 @@ from report_fixture import ARCHITECTURES, RUN, write_study
 from toy import CFG, NAMES
 
 LEFT, ENDS = "VanillaCNN", ("LeNetLike", "ResNet8")
-UNSEEN = Unseen(fresh=2, distilled=2, finetuned=2, finetune_rate=0.02, scratch_epochs=(1, 3))
+UNSEEN = Unseen(fresh=2, distilled=2, finetuned=2, finetune_rate=0.02, scratch_epochs=(1, 12))
 ENGINE = Engine("compiled")
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -249,12 +249,12 @@ def test_fine_tuning_and_training_from_scratch_are_in_one_table(trained, toy):
         ("generated", 0): 2,
         ("finetuned", 1): 2,
         ("scratch", 1): 2,
-        ("scratch", 3): 2,
+        ("scratch", 12): 2,
     }
     assert list(table["network"][:2]) == [f"LeNetLike-{i:04d}:ResNet8-{i:04d}" for i in (0, 1)]
     means = table.groupby(["method", "epochs"])[["train_accuracy", "accuracy"]].mean()
     assert (means.loc[("finetuned", 1)] > means.loc[("scratch", 1)]).all()
-    assert (means.loc[("scratch", 3)] > means.loc[("scratch", 1)]).all()
+    assert (means.loc[("scratch", 12)] > means.loc[("scratch", 1)]).all()
 
 
 # --- intervals
