@@ -32,7 +32,8 @@ PAGE = """<!doctype html>
 <body><main class="wrap"><h1>Benchmark of the zoo engine</h1>
 <p class="lead">{lead}</p>
 {figures}
-<section><h2>All rows</h2><div class="table-box">{table}</div></section>
+<section><h2>All rows</h2><p class="note">* the baseline</p>
+<div class="table-box">{table}</div></section>
 </main></body>
 </html>
 """
@@ -56,9 +57,13 @@ def render(rows: Sequence[Row], grown: Sequence[Growth]) -> str:
         (
             "Share of the machine's multiply-adds",
             by_subject(rows, "share_of_peak", "Share of peak"),
-            f"The most seen was {first.peak_multiply_adds / 1e9:.0f} thousand million a second.",
+            f"Peak: {first.peak_multiply_adds / 1e9:.0f} billion multiply-adds a second.",
         ),
-        ("Memory", memory(rows), "What a process grew by, over the networks it held."),
+        (
+            "Memory",
+            memory(rows),
+            "What a process grew by, over the networks it held. Solid: compiled; dotted: vmap.",
+        ),
         (
             "From ten networks on",
             growth(grown),
@@ -89,9 +94,11 @@ def by_subject(rows: Sequence[Row], measure: str, title: str) -> go.Figure:
             text=[_hover(row) for row in best],
             hovertemplate="%{text}<extra></extra>",
         )
-    figure.update_xaxes(type="log", title={"text": title})
+    figure.update_xaxes(type="log", title={"text": title}, dtick="D2", tickformat="~g")
+    if measure == "networks_per_hour":
+        figure.update_xaxes(dtick=1, tickformat="~s")
     if measure == "share_of_peak":
-        figure.update_xaxes(type="linear", rangemode="tozero", tickformat=".0%")
+        figure.update_xaxes(type="linear", rangemode="tozero", dtick=None, tickformat=".0%")
     figure.update_yaxes(categoryorder="array", categoryarray=names[::-1])
     return figure
 
@@ -108,7 +115,9 @@ def memory(rows: Sequence[Row]) -> go.Figure:
             x=[row.ensemble_size for row in part],
             y=[row.bytes_per_network / 1e6 for row in part],
             mode="lines+markers",
-            name=f"{subject.split(',')[0]}, {kind}",
+            name=subject,
+            legendgroup=subject,
+            showlegend=kind == "compiled",
             line={
                 "color": palette.color(subject),
                 "dash": "solid" if kind == "compiled" else "dot",
@@ -151,7 +160,7 @@ def growth(grown: Sequence[Growth]) -> go.Figure:
 
 
 def _subject(row: Row) -> str:
-    return f"{row.architecture}, {row.dataset}"
+    return f"{row.architecture}<br>{row.dataset}"
 
 
 def _hover(row: Row) -> str:

@@ -12,7 +12,8 @@ row is one way:
 - `ratio_to_sequential`: the median over turns of its rate over that of the fastest sequential
   variant in the same turn, and the range of it.
 - `share_of_peak`: multiply-adds of convolutions and linear layers in a second
-  (`Subject.multiply_adds`), over the most the machine was seen to do.
+  (`Subject.multiply_adds`), over the most that `lib.bench.peak` did in the same turn; the median.
+- `rates`: network-steps in a second, turn by turn.
 - `bytes_per_network`: what its process grew by while it trained, over `ensemble_size`.
 """
 
@@ -63,7 +64,7 @@ class Row:
     multiply_adds: float
     batch: int
     steps: int
-    repetitions: int
+    rates: list[float]
     processes: int
     peak_multiply_adds: float
     cpu: str
@@ -131,7 +132,7 @@ def rows_of(
 ) -> list[Row]:
     """One row for each way to train, from what was measured of all."""
     both = list(zip(ways, found, strict=True))
-    highest = max(measured.rates.max() for way, measured in both if way.kernels == "peak")
+    peaks = np.max([measured.rates for way, measured in both if way.kernels == "peak"], 0)
     loops = [(way, measured) for way, measured in both if way.kernels == "sequential"]
     baseline, base = max(loops, key=lambda pair: np.median(pair[1].rates))
     multiply_adds, rows = subject.multiply_adds(), []
@@ -147,7 +148,7 @@ def rows_of(
                 way.networks,
                 networks_per_hour=3600 * rate / subject.steps,
                 ratio_to_sequential=statistics.median(ratios.tolist()),
-                share_of_peak=rate * multiply_adds / highest,
+                share_of_peak=float(np.median(measured.rates * multiply_adds / peaks)),
                 bytes_per_network=measured.memory and measured.memory / way.networks,
                 kernels=way.kernels,
                 variant=way.variant,
@@ -159,9 +160,9 @@ def rows_of(
                 multiply_adds=multiply_adds,
                 batch=subject.batch,
                 steps=subject.steps,
-                repetitions=len(ratios),
+                rates=measured.rates.tolist(),
                 processes=processes,
-                peak_multiply_adds=float(highest),
+                peak_multiply_adds=float(peaks.max()),
                 cpu=cpu_name(),
                 date=date.today().isoformat(),
                 versions=versions(),
