@@ -1,4 +1,3 @@
-import os
 import sys
 from pathlib import Path
 
@@ -7,10 +6,8 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 ROOT = Path(workflow.current_basedir)
-# Scripts take this checkout's `lib`, whatever is installed.
 LIB = str(ROOT / "workflow")
 sys.path.insert(0, LIB)
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [LIB, os.environ.get("PYTHONPATH")]))
 
 
 configfile: ROOT / "config" / "config.yaml"

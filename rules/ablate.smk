@@ -7,13 +7,6 @@ VARIANTS = {name: STUDY.variant(name) for name in STUDY.ablations}
 VARIANT = "ablations/{variant}/seed_{seed}"
 
 
-def variants(_):
-    """The scores of every variant and seed."""
-    if not VARIANTS:
-        raise WorkflowError("the config has no ablations; config/ablations.yaml shows some")
-    return expand(rules.ablation.output, variant=VARIANTS, seed=SEEDS)
-
-
 use rule train_embedder as ablation_embedder with:
     output:
         embedder=RESULTS / VARIANT / "embedder.safetensors",

@@ -13,6 +13,8 @@ from snakemake.exceptions import WorkflowError
 
 # Threads that wait for each other by spinning keep busy cores from those that work.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Scripts take this checkout's `lib`, whatever is installed.
+os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIB, os.getenv("PYTHONPATH")])))
 
 try:
     STUDY = parse_study(config)
@@ -65,6 +67,34 @@ def shards(architectures):
 def embedders():
     """The trained embedders, one for each seed."""
     return [RESULTS / f"multiarch/embedder/seed_{seed}/embedder.safetensors" for seed in SEEDS]
+
+
+def embedder_code(arm):
+    """The digest of the code that trains an embedder of this arm."""
+    return code_hash(
+        "lib.embed.trainer",
+        "lib.embed.product",
+        "lib.population",
+        *map(nets.module_of, ARCHITECTURES),
+        find_arm(arm).__module__,
+    )
+
+
+def seen(wildcards):
+    """The architectures that an embedder is trained on."""
+    return [name for name in ARCHITECTURES if name not in LEFT_OUT[wildcards.left_out]]
+
+
+def without(file):
+    """A file of every embedder that is trained without some architectures."""
+    return expand(file, left_out=LEFT_OUT, seed=STUDY.unseen.seeds)
+
+
+def variants(_):
+    """The scores of every variant and seed."""
+    if not VARIANTS:
+        raise WorkflowError("the config has no ablations; config/ablations.yaml shows some")
+    return expand(rules.ablation.output, variant=VARIANTS, seed=SEEDS)
 
 
 def targets():

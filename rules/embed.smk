@@ -4,17 +4,6 @@ Output: multiarch/teacher.safetensors, multiarch/embedder/seed_*/{embedder.safet
 """
 
 
-def embedder_code(arm):
-    """The digest of the code that trains an embedder of this arm."""
-    return code_hash(
-        "lib.embed.trainer",
-        "lib.embed.product",
-        "lib.population",
-        *map(nets.module_of, ARCHITECTURES),
-        find_arm(arm).__module__,
-    )
-
-
 rule teacher:
     input:
         catalogue=rules.catalogue.output,

@@ -12,16 +12,6 @@ LEFT_OUT = {label(names): list(names) for names in STUDY.left_out}
 WITHOUT = "multiarch/unseen/{left_out}/seed_{seed}"
 
 
-def seen(wildcards):
-    """The architectures that an embedder is trained on."""
-    return [name for name in ARCHITECTURES if name not in LEFT_OUT[wildcards.left_out]]
-
-
-def without(file):
-    """A file of every embedder that is trained without some architectures."""
-    return expand(file, left_out=LEFT_OUT, seed=STUDY.unseen.seeds)
-
-
 # The job is given the shards of the seen architectures alone: it cannot read another network.
 use rule train_embedder as unseen_embedder with:
     input:
