@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
-from lib import config_docs
 from lib.__main__ import main
 from lib.config import Block, ConfigError, Drawn, Instances, Study, parse_memory
+from lib.config import docs as config_docs
 from lib.study import load_study, parse_study
 from lib.zoo import split_of
 

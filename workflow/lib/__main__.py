@@ -46,7 +46,7 @@ def _add_config(commands: argparse._SubParsersAction) -> None:
 
 
 def _config(options: argparse.Namespace) -> int:
-    from lib import config_docs
+    from lib.config import docs as config_docs
 
     names = (config_docs.drift if options.check else config_docs.write)(options.folder)
     for name in names:

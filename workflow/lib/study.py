@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from lib import nets
 from lib.config import ConfigError, Embedding, Study
-from lib.config_faults import faults
+from lib.config.faults import faults
 from lib.embed.arm import find_arm
 from lib.errors import InputError
 

@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from lib.config_faults import shown
+from lib.config.faults import shown
 from lib.errors import InputError
 
 Count = Annotated[int, Field(ge=1)]

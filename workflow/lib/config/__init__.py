@@ -1,0 +1,41 @@
+"""The study's configuration: one typed, described and strict model of everything that can be set.
+
+`config/README.md` and `config/schema.json` are generated from it (`python -m lib config`).
+"""
+
+from lib.config.embedding import Embedding, LossWeights
+from lib.config.images import Augmentation, Images
+from lib.config.multiarch import Controls, Exploration, Unseen
+from lib.config.study import Study
+from lib.config.types import (
+    Block,
+    ConfigError,
+    Drawn,
+    Kernels,
+    Precision,
+    bounds,
+    parse_memory,
+)
+from lib.config.zoo import Instances, Teacher, Training, Zoo
+
+__all__ = [
+    "Augmentation",
+    "Block",
+    "ConfigError",
+    "Controls",
+    "Drawn",
+    "Embedding",
+    "Exploration",
+    "Images",
+    "Instances",
+    "Kernels",
+    "LossWeights",
+    "Precision",
+    "Study",
+    "Teacher",
+    "Training",
+    "Unseen",
+    "Zoo",
+    "bounds",
+    "parse_memory",
+]
