@@ -72,7 +72,7 @@ def embedders():
 def embedder_code(arm):
     """The digest of the code that trains an embedder of this arm."""
     return code_hash(
-        "lib.embed.trainer",
+        "lib.embed.multiarch",
         "lib.embed.product",
         "lib.population",
         *map(nets.module_of, ARCHITECTURES),

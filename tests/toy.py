@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lib import ensemble, nets, population, store, zoo
 from lib.config import Embedding, Instances, Training
 from lib.data.images import ImageSplit
-from lib.embed import Embedder, trainer
+from lib.embed import Embedder, multiarch, trainer
 from lib.embed.product import make_arm
 from lib.population import Population
 from lib.store import Catalogue
@@ -77,7 +77,7 @@ class Toy:
             "validation": self.validation,
             "teacher": self.teacher,
         }
-        return arm, trainer.train(arm, ("toy", seed), **arguments | changes)
+        return arm, multiarch.train(arm, ("toy", seed), **arguments | changes)
 
     def unfused(self, name: str, instance: int) -> nn.Module:
         """A network as it was trained, batch norm and all."""

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from lib import ensemble
 from lib.config import ConfigError
-from lib.embed.trainer import validate
+from lib.embed.multiarch import validate
 from lib.evaluate.ablation import scores, summary
 from lib.study import load_study, parse_study
 from toy import NAMES

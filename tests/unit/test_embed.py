@@ -12,7 +12,7 @@ import torch.nn.functional as F
 import lib.embed
 from lib.config import LossWeights
 from lib.data.images import ImageSplit
-from lib.embed import Embedder, arm, load_embedder, losses, trainer
+from lib.embed import Embedder, arm, load_embedder, losses, multiarch
 from lib.embed.arm import EmbedderError, find_arm
 from lib.embed.fresh import fresh_networks
 from lib.embed.pool import Pool
@@ -83,13 +83,15 @@ def test_label_loss_is_torchs_cross_entropy():
 
 @pytest.mark.parametrize(("count", "wanted"), [(2, []), (3, [1 / 2]), (4, [1 / 3, 2 / 3])])
 def test_inner_architectures_lie_evenly_between_the_extremes(count, wanted):
-    assert trainer.between(count) == wanted
+    assert multiarch.between(count) == wanted
 
 
 def test_a_mix_at_its_ends_is_what_is_mixed():
     first, last = logits(16), logits(16, seed=1)
-    assert trainer.mix(first, last, 0.0).equal(first) and trainer.mix(first, last, 1.0).equal(last)
-    assert torch.allclose(trainer.mix(first, last, 0.25), 0.75 * first + 0.25 * last)
+    assert multiarch.mix(first, last, 0.0).equal(first) and multiarch.mix(first, last, 1.0).equal(
+        last
+    )
+    assert torch.allclose(multiarch.mix(first, last, 0.25), 0.75 * first + 0.25 * last)
 
 
 @pytest.mark.parametrize("names", [PAIR, NAMES, FOUR])
@@ -102,10 +104,12 @@ def test_interpolated_latents_are_decoded_as_the_inner_architectures(names, monk
     monkeypatch.setattr(arm, "decode", lambda *given: decoded.append(given) or decode(*given))
     x, y, teacher = toy.images.x[:6], toy.images.y[:4], toy.teacher[:4]
     seen = {name: arm.observe(name, flat) for name, flat in networks.items()}
-    parts = trainer.step_losses(arm, networks, seen, x, y, teacher, 4)
+    parts = multiarch.step_losses(arm, networks, seen, x, y, teacher, 4)
     assert [name for name, _ in decoded] == [*names, *names[1:-1]]
-    for (_, latent), gamma in zip(decoded[len(names) :], trainer.between(len(names)), strict=True):
-        assert latent.equal(trainer.mix(*ends, gamma))
+    for (_, latent), gamma in zip(
+        decoded[len(names) :], multiarch.between(len(names)), strict=True
+    ):
+        assert latent.equal(multiarch.mix(*ends, gamma))
     assert (parts["interpolation"].item() == 0) == (len(names) == 2)
     assert all(part.isfinite() for part in parts.values())
 
@@ -150,7 +154,7 @@ def test_the_best_checkpoint_is_kept(toy, monkeypatch):
         rise = [0.2, 0.7, 0.7][len(seen) - 1]
         return {"validation_agreement": rise, "validation_interpolation": math.nan}
 
-    monkeypatch.setattr(trainer, "validate", scripted)
+    monkeypatch.setattr(multiarch, "validate", scripted)
     cfg = SHORT.model_copy(update={"steps": 7})
     arm, curves = toy.fit(cfg, PAIR)
     assert [step for step, name, _ in curves.rows if name == "validation_agreement"] == [3, 6, 7]
@@ -204,31 +208,31 @@ def test_a_pool_holds_networks_and_noisy_versions_of_them_with_what_is_seen_of_e
 
 
 def test_half_of_a_batch_of_images_is_noisy(toy):
-    x, chosen = trainer.noisy_images(toy.images, CFG, rng())
-    again, _ = trainer.noisy_images(toy.images, CFG, rng())
+    x, chosen = multiarch.noisy_images(toy.images, CFG, rng())
+    again, _ = multiarch.noisy_images(toy.images, CFG, rng())
     assert x.equal(again)
     same = (x == toy.images.x[chosen]).flatten(1).all(1)
     assert same.tolist() == [True] * 8 + [False] * 8
     clean = CFG.model_copy(update={"image_noise": 0.0})
-    x, chosen = trainer.noisy_images(toy.images, clean, rng())
+    x, chosen = multiarch.noisy_images(toy.images, clean, rng())
     assert x.equal(toy.images.x[chosen])
 
 
 def test_validation_counts_a_wrong_architecture_as_zero(toy, monkeypatch):
     arm = toy.embedder.arm
-    right = trainer.validate(arm, toy.networks, toy.validation)
+    right = multiarch.validate(arm, toy.networks, toy.validation)
     only_first = F.one_hot(torch.tensor(0), 3).float()
     monkeypatch.setattr(arm, "classify", lambda latent: only_first.expand(len(latent), -1))
-    found = trainer.validate(arm, toy.networks, toy.validation)
+    found = multiarch.validate(arm, toy.networks, toy.validation)
     first = {NAMES[0]: toy.networks[NAMES[0]]}
-    alone = trainer.validate(arm, first, toy.validation)
+    alone = multiarch.validate(arm, first, toy.validation)
     for name in ("validation_accuracy", "validation_agreement"):
         assert found[name] == pytest.approx(alone[name] / 3)
         assert found[name] < right[name]
     assert found["validation_interpolation"] == 0
     assert math.isnan(alone["validation_interpolation"])
-    assert trainer.score(alone) == alone["validation_agreement"]
-    assert trainer.score(found) == found["validation_agreement"]
+    assert multiarch.score(alone) == alone["validation_agreement"]
+    assert multiarch.score(found) == found["validation_agreement"]
 
 
 # The arm
@@ -364,8 +368,8 @@ def test_training_and_controls_stay_on_the_device_of_the_images(toy):
     networks = {name: flat.to("meta") for name, flat in toy.networks.items()}
     arm.prepare(networks, {name: torch.zeros(3) for name in networks}, x, rng())
     flat, seen = Pool.of(arm, networks, 2, ("pool",)).draw(2, rng())
-    batch, chosen = trainer.noisy_images(images, CFG, rng())
-    parts = trainer.step_losses(arm, flat, seen, batch, y[chosen[:8]], teacher[chosen[:8]], 8)
+    batch, chosen = multiarch.noisy_images(images, CFG, rng())
+    parts = multiarch.step_losses(arm, flat, seen, batch, y[chosen[:8]], teacher[chosen[:8]], 8)
     sum(parts.values()).backward()
     assert {part.device.type for part in parts.values()} == {"meta"}
     for name, space in arm.spaces.items():

@@ -13,7 +13,7 @@ import torch
 import lib.embed
 from lib import nets, population, store, zoo
 from lib.config import Embedding, Exploration, Instances, Training
-from lib.embed import Embedder, arm, load_embedder, trainer
+from lib.embed import Embedder, arm, load_embedder, multiarch
 from lib.embed.product import make_arm
 from lib.evaluate import novelty, reconstruction
 from lib.evaluate.retrieval import Retrieval
@@ -75,7 +75,7 @@ def fit(toy, five: dict, cfg: Embedding) -> Embedder:
     torch.manual_seed(0)
     made = make_arm(cfg, FIVE, (1, 8, 8), 4)
     train: dict[str, Population] = five["train"]
-    trainer.train(
+    multiarch.train(
         made,
         ("five",),
         population.flats(train),
@@ -128,7 +128,7 @@ def test_the_documentation_shows_the_files_that_are_tested():
 
 
 def test_the_inner_architectures_of_five_lie_at_quarters():
-    assert trainer.between(5) == [1 / 4, 2 / 4, 3 / 4]
+    assert multiarch.between(5) == [1 / 4, 2 / 4, 3 / 4]
 
 
 def test_a_fifth_architecture_takes_a_file_and_a_name_in_the_config(toy, five, tmp_path):

@@ -14,7 +14,7 @@ from torch.func import functional_call
 
 from lib.bench import embedder as bench
 from lib.config import ConfigError, Embedding, LossWeights
-from lib.embed import Embedder, load_embedder, trainer
+from lib.embed import Embedder, load_embedder, multiarch, trainer
 from lib.embed import paper as module
 from lib.embed.arm import EmbedderError
 from lib.embed.paper import Decoder, Encoder, Head, Paper, prep_size
@@ -175,7 +175,7 @@ def test_a_step_is_the_papers_loss(toy):
     arm = fresh()
     flat = {name: toy.networks[name][:n] for name, n in zip(NAMES, (2, 1, 1), strict=True)}
     x, y, teacher = toy.images.x[:8], toy.images.y[:8], toy.teacher[:8]
-    parts = trainer.step_losses(arm, flat, flat, x, y, teacher, 8)
+    parts = multiarch.step_losses(arm, flat, flat, x, y, teacher, 8)
     weights = arm.cfg.weights
     found = sum(getattr(weights, name) * part for name, part in parts.items())
 
@@ -206,12 +206,12 @@ def test_decoded_networks_run_as_given_or_as_predicted(toy, monkeypatch):
     latent = torch.randn(2, 64, generator=rng())
     only = F.one_hot(torch.tensor([1, 2]), 3).float()
     monkeypatch.setattr(arm, "classify", lambda latent: only)
-    outputs = trainer.run_decoded(arm, "LeNetLike", latent, toy.images.x[:4])
+    outputs = multiarch.run_decoded(arm, "LeNetLike", latent, toy.images.x[:4])
     for k, name in enumerate(NAMES[1:]):
         alone = arm.spaces[name].run(arm.decode(name, latent[[k]]), toy.images.x[:4])
         assert torch.allclose(outputs[k], alone[0], atol=1e-5)
     arm.cfg = arm.cfg.model_copy(update={"run_as": "given"})
-    given = trainer.run_decoded(arm, "LeNetLike", latent, toy.images.x[:4])
+    given = multiarch.run_decoded(arm, "LeNetLike", latent, toy.images.x[:4])
     assert not torch.allclose(given, outputs, atol=1e-5)
 
 
@@ -273,16 +273,16 @@ def test_the_rate_is_constant_or_falls_after_warm_up():
 
 
 def test_without_noise_all_images_are_as_they_are(toy):
-    x, chosen = trainer.noisy_images(toy.images, SMALL, rng())
+    x, chosen = multiarch.noisy_images(toy.images, SMALL, rng())
     assert SMALL.clean == 16 and x.equal(toy.images.x[chosen])
 
 
 def test_selection_by_accuracy_counts_inner_points_like_architectures(toy):
-    found = trainer.validate(fresh(), toy.networks, toy.validation)
+    found = multiarch.validate(fresh(), toy.networks, toy.validation)
     mean = 0.75 * found["validation_accuracy"] + 0.25 * found["validation_interpolation"]
     assert found["validation_decoded"] == pytest.approx(mean)
-    assert trainer.score(found, "accuracy") == found["validation_decoded"]
-    assert math.isfinite(trainer.score(found))
+    assert multiarch.score(found, "accuracy") == found["validation_decoded"]
+    assert math.isfinite(multiarch.score(found))
 
 
 def test_the_papers_loss_is_not_the_default_one():

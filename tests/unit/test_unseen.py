@@ -92,7 +92,7 @@ def test_calibrated_networks_have_the_statistics_of_a_first_pass(toy):
 def trained(toy, one_thread):
     """An embedder that was given nothing of the middle architecture but fresh networks."""
     torch.manual_seed(0)
-    from lib.embed import trainer
+    from lib.embed import multiarch
     from lib.embed.product import make_arm
 
     # The catalogue of a job that is given the shards of the seen architectures alone.
@@ -114,7 +114,7 @@ def trained(toy, one_thread):
         start.update({name: value.clone() for name, value in arm.state_dict().items()})
 
     arm.prepare = kept
-    trainer.train(
+    multiarch.train(
         arm,
         ("toy", 0),
         population.flats(zoo["train"]),

@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 from lib import population
 from lib.config import Embedding
 from lib.data.images import load_split
-from lib.embed import trainer
+from lib.embed import multiarch
 from lib.embed.fresh import fresh_networks
 from lib.embed.product import Embedder, make_arm
 from lib.progress import job
@@ -39,7 +39,7 @@ with job(f"embedder seed {seed}{without}", snakemake.log[0]):
     networks, held_out = (population.flats(zoo[split]) for split in ("train", "validation"))
     scores = {name: found.scores for name, found in zoo["train"].items()}
     teacher = load_file(snakemake.input.teacher[0], params.device)["train"]
-    curves = trainer.train(
+    curves = multiarch.train(
         arm, names, networks, scores, held_out, images, validation, teacher, fresh
     )
     card = {"image": image, "mean": images.mean, "std": images.std, "classes": images.classes}

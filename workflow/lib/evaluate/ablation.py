@@ -11,7 +11,7 @@ import torch
 from lib import ensemble
 from lib.data.images import ImageSplit
 from lib.embed import Embedder
-from lib.embed.trainer import between, mix
+from lib.embed.multiarch import between, mix
 from lib.evaluate.reconstruction import COLUMNS, Zoo, decoded_rows
 from lib.evaluate.statistics import mean_interval
 

@@ -14,8 +14,8 @@ from lib import ensemble, nets
 from lib.config import Training, Unseen
 from lib.data.images import ImageSplit
 from lib.embed.arm import Space
+from lib.embed.multiarch import between, mix
 from lib.embed.product import Embedder
-from lib.embed.trainer import between, mix
 from lib.evaluate.unseen import label
 from lib.nets.fuse import bn_pairs, fuse_state
 from lib.population import Population

@@ -30,8 +30,8 @@ from lib import ensemble
 from lib.alignment import Chain
 from lib.data.images import ImageSplit
 from lib.embed import losses
+from lib.embed.multiarch import between, mix
 from lib.embed.product import Embedder
-from lib.embed.trainer import between, mix
 from lib.population import Population
 from lib.progress import track
 from lib.repro import generator

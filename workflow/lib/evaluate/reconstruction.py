@@ -14,8 +14,8 @@ from lib.config import Controls, Embedding
 from lib.data.images import ImageSplit
 from lib.embed import losses
 from lib.embed.fresh import fresh_networks
+from lib.embed.multiarch import noisy_images
 from lib.embed.product import Embedder
-from lib.embed.trainer import noisy_images
 from lib.evaluate import controls
 from lib.population import Population
 

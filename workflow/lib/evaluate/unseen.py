@@ -14,8 +14,9 @@ from lib.data.images import ImageSplit
 from lib.embed import losses
 from lib.embed.arm import Arm, Space
 from lib.embed.fresh import fresh_networks
+from lib.embed.multiarch import between, mix, noisy_images
 from lib.embed.product import Embedder
-from lib.embed.trainer import between, mix, noisy_images, pace
+from lib.embed.trainer import pace
 from lib.evaluate.controls import distill
 from lib.population import Population
 

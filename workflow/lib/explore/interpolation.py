@@ -12,8 +12,8 @@ from torch import Tensor
 from lib import ensemble
 from lib.config import Exploration
 from lib.data.images import ImageSplit
+from lib.embed.multiarch import between, mix
 from lib.embed.product import Embedder
-from lib.embed.trainer import between, mix
 from lib.population import Population
 from lib.progress import track
 
