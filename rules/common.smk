@@ -97,7 +97,11 @@ def variants(_):
     return expand(rules.ablation.output, variant=VARIANTS, seed=SEEDS)
 
 
+def reports():
+    """The report of each part of the study."""
+    return [RESULTS / f"{part}_report.html" for part in STUDY.parts]
+
+
 def targets():
     """What the study makes: the reports, and the digest of everything."""
-    pages = ["multiarch_report.html", "report.html", "digests.json"]
-    return [RESULTS / page for page in pages]
+    return [*reports(), RESULTS / "report.html", RESULTS / "digests.json"]

@@ -21,6 +21,11 @@ class Study(Block):
     results: str = Field(
         "results", min_length=1, description="folder of everything the study makes"
     )
+    parts: tuple[Literal["multiarch"], ...] = Field(
+        ("multiarch",),
+        min_length=1,
+        description="the parts that a run without targets makes, each with a report of its own",
+    )
     device: Literal["cpu", "cuda"] = Field("cpu", description="where networks run")
     threads: Count = Field(
         1, description="threads of a job; part of the result's definition, never taken from --cores"
@@ -46,6 +51,8 @@ class Study(Block):
 
     @model_validator(mode="after")
     def _consistent(self) -> Study:
+        if len(set(self.parts)) < len(self.parts):
+            raise ValueError(f"parts must differ, got {', '.join(self.parts)}")
         if len(set(self.architectures)) < len(self.architectures):
             raise ValueError(f"architectures must differ, got {', '.join(self.architectures)}")
         if self.device == "cuda" and self.zoo.kernels == "compiled":
