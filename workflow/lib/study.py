@@ -28,20 +28,22 @@ def parse_study(raw: Any, where: str = "config") -> Study:
     except ValidationError as error:
         raise ConfigError(f"{where} is not a valid study:\n{faults(error, Study)}") from None
     names = [("architectures", name) for name in study.architectures]
+    names.append(("singlearch.architecture", study.singlearch.architecture))
     if study.teacher.architecture:
         names.append(("teacher.architecture", study.teacher.architecture))
     for field, name in names:
         with _blaming(field, where):
             nets.build(name, study.images.channels, study.images.size, 10)
-    with _blaming("embedder.arm", where):
-        find_arm(study.embedder.arm).check(study.embedder)
-    for name in study.ablations:
-        with _blaming(f"ablations.{name}", where):
-            try:
-                variant = study.variant(name)
-            except ValidationError as error:
-                raise ConfigError(faults(error, Embedding).strip()) from None
-            find_arm(variant.arm).check(variant)
+    for field, part in (("", study), ("singlearch.", study.singlearch)):
+        with _blaming(f"{field}embedder.arm", where):
+            find_arm(part.embedder.arm).check(part.embedder)
+        for name in part.ablations:
+            with _blaming(f"{field}ablations.{name}", where):
+                try:
+                    variant = part.variant(name)
+                except ValidationError as error:
+                    raise ConfigError(faults(error, Embedding).strip()) from None
+                find_arm(variant.arm).check(variant)
     return study
 
 

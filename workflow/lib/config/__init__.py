@@ -6,6 +6,8 @@
 from lib.config.embedding import Embedding, LossWeights
 from lib.config.images import Augmentation, Images
 from lib.config.multiarch import Controls, Exploration, Unseen
+from lib.config.singlearch import SingleArch
+from lib.config.shapes import FieldTraining
 from lib.config.study import Study
 from lib.config.types import (
     Block,
@@ -26,11 +28,13 @@ __all__ = [
     "Drawn",
     "Embedding",
     "Exploration",
+    "FieldTraining",
     "Images",
     "Instances",
     "Kernels",
     "LossWeights",
     "Precision",
+    "SingleArch",
     "Study",
     "Teacher",
     "Training",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -102,3 +103,15 @@ class Embedding(Block):
     def visits(self, alike: int, zoo: int) -> float:
         """How many steps a training network is in: one of `alike`, among `zoo` of any kind."""
         return self.steps * self.networks / (zoo if self.draw == "mixed" else alike)
+
+    def changed(self, changes: Mapping[str, Any]) -> Embedding:
+        """This block with some of its keys changed, those of `weights` one by one.
+
+        Raises:
+            ValidationError: the result is no valid block.
+        """
+        whole = self.model_dump()
+        merged = whole | dict(changes)
+        if isinstance(changes.get("weights"), Mapping):
+            merged["weights"] = whole["weights"] | dict(changes["weights"])
+        return Embedding.model_validate(merged)

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from lib.config.embedding import Embedding
 from lib.config.images import Images
 from lib.config.multiarch import Controls, Exploration, Unseen
+from lib.config.singlearch import SingleArch
 from lib.config.types import Block, Count, Name
 from lib.config.zoo import Teacher, Zoo
 
@@ -21,7 +22,7 @@ class Study(Block):
     results: str = Field(
         "results", min_length=1, description="folder of everything the study makes"
     )
-    parts: tuple[Literal["multiarch"], ...] = Field(
+    parts: tuple[Literal["multiarch", "singlearch"], ...] = Field(
         ("multiarch",),
         min_length=1,
         description="the parts that a run without targets makes, each with a report of its own",
@@ -48,6 +49,8 @@ class Study(Block):
         description="variants of the embedder that `snakemake ablations` trains and compares on "
         "this study's zoo: keys of the block `embedder` that differ, by the variant's name",
     )
+
+    singlearch: SingleArch = Field(SingleArch(), description="the space of one architecture")
 
     @model_validator(mode="after")
     def _consistent(self) -> Study:
@@ -95,8 +98,4 @@ class Study(Block):
         Raises:
             ValidationError: the result is no valid block `embedder`.
         """
-        whole, changes = self.embedder.model_dump(), self.ablations[name]
-        merged = whole | changes
-        if isinstance(changes.get("weights"), dict):
-            merged["weights"] = whole["weights"] | changes["weights"]
-        return Embedding.model_validate(merged)
+        return self.embedder.changed(self.ablations[name])

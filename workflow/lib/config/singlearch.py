@@ -1,0 +1,71 @@
+"""The space of one architecture: its zoo, its embedder and what is done in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from lib.config.embedding import Embedding
+from lib.config.types import Block, Count, Name, Rate
+from lib.config.zoo import Instances, Training
+
+# Epochs that spread accuracies evenly from chance to the best, at the rate below on the digits.
+EPOCHS = (1, 1, 1, 1, 2, 2, 3, 3, 3, 4, 4, 5, 5, 6, 6, 7, 8, 9, 10, 11, 12, 14, 17, 22, 30, 50)
+
+
+class SingleArch(Block):
+    """The space of one architecture, whose networks differ in how good they are."""
+
+    architecture: str = Field("ResNet8", description="the architecture")
+    instances: Instances = Field(
+        Instances(train=800, validation=100, test=100), description="its networks"
+    )
+    shard_size: Count = Field(
+        100,
+        description="networks trained by one job and stored in one file; "
+        "does not change any result",
+    )
+    training: Training = Field(
+        Training(
+            epochs={"choices": EPOCHS},
+            optimizer="adam",
+            learning_rate=1e-4,
+            weight_decay=0.0,
+            schedule="constant",
+            checkpoint="final",
+        ),
+        description="how they are trained, each for a number of epochs of its own; kernels, width "
+        "and precision are those of the block `zoo`",
+    )
+    embedder: Embedding = Field(
+        Embedding(),
+        description="the latent space; networks are distilled from their own targets alone",
+    )
+    refine_steps: Count = Field(
+        300, description="gradient steps on training images that refine the latent of a network"
+    )
+    refine_rate: Rate = Field(0.02, description="their learning rate (Adam)")
+    refine_batch: Count = Field(64, description="images per step")
+    ablations: dict[Name, dict[str, Any]] = Field(
+        {},
+        description="variants of the embedder, as `ablations` on this zoo: keys of the block "
+        "`singlearch.embedder` that differ, by the variant's name",
+    )
+
+    @field_validator("instances", "training", "embedder", mode="before")
+    @classmethod
+    def _over_own_defaults(cls, value: Any, info: ValidationInfo) -> Any:
+        """Keys that are left out are at the defaults of this block, not of the inner one."""
+        if not isinstance(value, Mapping):
+            return value
+        return cls.model_fields[info.field_name].default.model_dump() | dict(value)
+
+    def variant(self, name: str) -> Embedding:
+        """The embedder of an ablation: this block's, with what the variant changes.
+
+        Raises:
+            ValidationError: the result is no valid block `embedder`.
+        """
+        return self.embedder.changed(self.ablations[name])
