@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from lib import ensemble, nets
-from lib.alignment import Chain
+from lib.alignment import Neurons
 from lib.evaluate import novelty, retrieval
 from lib.evaluate.novelty import COLUMNS, Training, decoded_rows, noise_level, zoo_rows
 from lib.evaluate.retrieval import Retrieval, bands
@@ -61,9 +61,9 @@ def test_neurons_in_another_order_are_put_back(name):
     other = shuffled(module, lambda count: torch.randperm(count, generator=orders))
     after = flat_of(other)
     assert not torch.equal(after, before) and torch.allclose(other(x), outputs, atol=1e-5)
-    chain = Chain.of(module)
+    neurons = Neurons.of(module)
     near = after + 0.01 * before.std() * torch.randn(before.shape, generator=rng(6))
-    back = chain.align(torch.stack([after, near, before]), before)
+    back = neurons.align(torch.stack([after, near, before]), before)
     assert torch.equal(back[0], before) and torch.equal(back[2], before)
     assert (back[1] - before).norm() < 0.1 * (near - before).norm()
 
@@ -73,7 +73,7 @@ def test_alignment_changes_no_output_and_never_the_network_given():
     module = nets.build("VanillaCNN", 1, 8, 4)
     own, to = flat_of(module), flat_of(nets.build("VanillaCNN", 1, 8, 4))
     kept, layout = own.clone(), Layout.of(module)
-    aligned = Chain.of(module).align(own[None], to)[0]
+    aligned = Neurons.of(module).align(own[None], to)[0]
     assert torch.equal(own, kept) and (aligned - to).norm() < (own - to).norm()
     x = torch.randn(5, 1, 8, 8, generator=rng())
     wanted = module(x)
@@ -100,6 +100,46 @@ class Split(nn.Module):
         return self.b(y) + y
 
 
+def test_neurons_around_a_shortcut_share_their_order():
+    neurons = Neurons.of(fused_skeleton(nets.build("ResNet8", 1, 8, 4)))
+    layers = [group.layers for group in neurons.groups]
+    assert layers == [
+        ("conv", "blocks.0.conv2"),
+        ("blocks.0.conv1",),
+        ("blocks.1.conv1",),
+        ("blocks.1.conv2", "blocks.1.shortcut.0"),
+        ("blocks.2.conv1",),
+        ("blocks.2.conv2", "blocks.2.shortcut.0"),
+    ]
+    assert [group.size for group in neurons.groups] == [8, 8, 16, 16, 32, 32]
+    assert not neurons.chain and Neurons.of(nets.build("VanillaCNN", 1, 8, 4)).chain
+
+
+@pytest.mark.parametrize("name", ["ResNet8", "ResNet14"])
+def test_a_residual_network_in_another_order_is_put_back(name):
+    torch.manual_seed(3)
+    module = fused_skeleton(nets.build(name, 1, 8, 4)).eval()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_(torch.randn(parameter.shape) / parameter[0].numel() ** 0.5)
+    before, layout = flat_of(module), Layout.of(module)
+    x = torch.randn(5, 1, 8, 8, generator=rng())
+    outputs, other = module(x), before.clone()
+    for group in Neurons.of(module).groups:
+        order = torch.randperm(group.size, generator=rng(group.size))
+        for view in group.views(other.numpy()):
+            view[:] = view[order.numpy()]
+    module.load_state_dict(layout.unflatten(other))
+    assert not torch.equal(other, before) and torch.allclose(module(x), outputs, atol=1e-4)
+    back = Neurons.of(module).align(other[None], before)[0]
+    assert torch.equal(back, before)
+
+
+def test_neurons_that_reach_an_output_unmixed_keep_their_order():
+    neurons = Neurons.of(Split())
+    assert neurons.groups == ()  # what `a` makes is added to what comes out
+
+
 class Asks(nn.Module):
     def __init__(self):
         super().__init__()
@@ -113,16 +153,14 @@ class Asks(nn.Module):
     "module",
     [
         Twice(),
-        Split(),
         Asks(),
         nn.Sequential(nn.Linear(4, 4), nn.Softmax(1), nn.Linear(4, 4)),
         nn.Sequential(nn.Conv2d(4, 4, 1, groups=4), nn.Conv2d(4, 4, 1, groups=4)),
-        fused_skeleton(nets.build("ResNet8", 1, 8, 4)),
     ],
-    ids=["weights used twice", "a branch", "no graph", "softmax", "groups", "ResNet8"],
+    ids=["weights used twice", "no graph", "softmax", "groups"],
 )
-def test_what_is_no_chain_is_not_aligned(module):
-    assert Chain.of(module) is None
+def test_neurons_of_which_the_order_is_not_known_are_not_aligned(module):
+    assert Neurons.of(module) is None
 
 
 # Distances

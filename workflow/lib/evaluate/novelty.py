@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from lib import ensemble
-from lib.alignment import Chain
+from lib.alignment import Neurons
 from lib.data.images import ImageSplit
 from lib.embed import losses
 from lib.embed.multiarch import between, mix
@@ -62,13 +62,14 @@ class Training:
     """The training networks of an architecture, which all others are compared with.
 
     scale: [P], what makes the distance of weights the Euclidean one; outputs: logits
-    [m, images, K]; chain: how neurons may be ordered, None where that is not known.
+    [m, images, K]; neurons: how they may be ordered; None where that is not known, and for
+    networks with shortcuts, where it takes too long to do it for every pair.
     """
 
     population: Population
     scale: Tensor
     outputs: Tensor
-    chain: Chain | None
+    neurons: Neurons | None
 
     @classmethod
     def of(cls, population: Population, images: ImageSplit) -> Training:
@@ -78,8 +79,9 @@ class Training:
         for entry in entries:
             place = slice(entry.offset, entry.offset + entry.size)
             scale[place] = 1 / (spread[place] * (entry.size * len(entries)) ** 0.5)
-        chain = Chain.of(population.space.module)
-        return cls(population, scale, population.outputs(images), chain)
+        neurons = Neurons.of(population.space.module)
+        neurons = neurons if neurons and neurons.chain else None
+        return cls(population, scale, population.outputs(images), neurons)
 
     def distances(self, flat: Tensor) -> Tensor:
         """Distances of weights [n, m] of networks [n, P] to the training networks."""
@@ -89,13 +91,13 @@ class Training:
     def aligned(self, flat: Tensor) -> Tensor:
         """The same [n, m] with the neurons of each network [n, P] in the training network's order.
 
-        NaN where it is not known how neurons may be ordered.
+        NaN without `neurons`.
         """
-        if self.chain is None:
+        if self.neurons is None:
             return torch.full((len(flat), len(self.population.flat)), torch.nan)
         networks, found = flat * self.scale, []
         for to in self.population.flat * self.scale:
-            found.append(torch.linalg.vector_norm(self.chain.align(networks, to) - to, dim=1))
+            found.append(torch.linalg.vector_norm(self.neurons.align(networks, to) - to, dim=1))
         return torch.stack(found, 1)
 
     def rows(
