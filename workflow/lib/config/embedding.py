@@ -20,6 +20,11 @@ class LossWeights(Block):
     )
     teacher: Weight = Field(0.1, description="distillation of decoded networks from the teacher")
     label: Weight = Field(0.1, description="cross entropy of decoded networks to the labels")
+    structure: Weight = Field(
+        0.0,
+        description="squared difference of decoded weights to the very network's, relative to "
+        "their own square, averaged over weights and biases",
+    )
     architecture: Weight = Field(1.0, description="cross entropy of the architecture head")
     interpolation: Weight = Field(
         0.2,
@@ -37,6 +42,7 @@ class Embedding(Block):
     """The latent space: the arm that encodes and decodes networks, and how it is trained."""
 
     arm: str = Field("probing", description="which embedder; a file of `lib/embed` each")
+    options: dict[str, Any] = Field({}, description="keys of the arm's own (`docs/extend.md`)")
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         (0,), min_length=1, description="one embedder is trained and evaluated per seed"
     )
@@ -73,6 +79,11 @@ class Embedding(Block):
     )
     clip: Rate | None = Field(5.0, description="largest norm of the gradient")
     temperature: Rate = Field(4.0, description="temperature of distillation")
+    temperature_unit: Literal["logit", "spread"] = Field(
+        "logit",
+        description="space of one architecture: what the temperature is counted in; `spread`: the "
+        "standard deviation of the target network's own logits, so that all weigh the same",
+    )
     versions: Count = Field(
         32, description="versions of each training network to encode: itself and noisy ones"
     )
@@ -89,7 +100,8 @@ class Embedding(Block):
     select_by: Literal["agreement", "accuracy"] = Field(
         "agreement",
         description="the kept checkpoint is best at agreement of decoded validation networks with "
-        "their own targets plus accuracy at the inner points, or at mean accuracy of both",
+        "their own targets plus accuracy at the inner points, or at mean accuracy of both (space of "
+        "one architecture: at agreement, or at keeping each network's accuracy)",
     )
     threads: Count = Field(
         1, description="threads of the training job; part of the result's definition"

@@ -11,9 +11,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from lib import ensemble, nets
+from lib.config.faults import faults
+from lib.config.types import Block
 from lib.errors import InputError
 from lib.nets.fuse import fused_skeleton
 from lib.prep import Layout
@@ -76,12 +79,16 @@ class Arm(nn.Module, ABC):
     from the training networks it takes in `prepare`. Its state dict holds all it needs.
     """
 
+    class Options(Block):
+        """Keys of the arm's own, in the config's block `embedder.options`."""
+
     def __init__(
         self, spaces: Mapping[str, Space], cfg: Embedding, image: tuple[int, ...], classes: int
     ) -> None:
         """Build the parameters; `image` is [C, H, W]."""
         super().__init__()
         self.spaces, self.cfg, self.classes = dict(spaces), cfg, classes
+        self.options = self.read_options(cfg)
 
     def _apply(self, fn, recurse: bool = True) -> Arm:
         # The spaces run beside the arm, outside its state dict, and have to follow it to a device.
@@ -90,12 +97,26 @@ class Arm(nn.Module, ABC):
         return super()._apply(fn, recurse)
 
     @classmethod
+    def read_options(cls, cfg: Embedding) -> Options:
+        """The checked keys of the block `embedder.options`.
+
+        Raises:
+            EmbedderError: naming the key, its value and what is allowed.
+        """
+        try:
+            return cls.Options.model_validate(cfg.options)
+        except ValidationError as error:
+            found = faults(error, cls.Options)
+            raise EmbedderError(f"embedder.options of arm `{cfg.arm}`:\n{found}") from None
+
+    @classmethod
     def check(cls, cfg: Embedding) -> None:
         """Refuse a config that no such arm can be built with, before any work starts.
 
         Raises:
             EmbedderError: naming the field, its value and what is allowed.
         """
+        cls.read_options(cfg)
 
     @abstractmethod
     def prepare(

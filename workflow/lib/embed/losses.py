@@ -1,9 +1,12 @@
-"""Losses between networks' outputs (paper, Sec. III-C)."""
+"""Losses between networks' outputs (paper, Sec. III-C), and between their weights."""
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from lib.prep import Layout
 
 
 def distillation(outputs: Tensor, targets: Tensor, temperature: float) -> Tensor:
@@ -23,3 +26,17 @@ def labels(outputs: Tensor, y: Tensor) -> Tensor:
         outputs.reshape(-1, classes), y.expand(count, batch).reshape(-1), reduction="none"
     )
     return losses.view(count, batch).mean(1)
+
+
+def structure(decoded: Tensor, flat: Tensor, layout: Layout) -> Tensor:
+    """Squared difference of networks [n, P], relative to the square of `flat`: [n].
+
+    It is taken for each weight and bias of the layout and averaged over them.
+    """
+    parts = [slice(entry.offset, entry.offset + entry.size) for entry in layout.entries]
+    relative = [
+        (decoded[:, part] - flat[:, part]).square().sum(1)
+        / flat[:, part].square().sum(1).clamp_min(1e-12)
+        for part in parts
+    ]
+    return torch.stack(relative).mean(0)

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
 from lib.config import Embedding
@@ -24,6 +26,14 @@ PLACE = 8  # numbers of a latent that say which architecture it is; the others s
 
 class LowRank(Arm):
     """One latent of `cfg.latent` numbers for every architecture: its place, then the individual."""
+
+    class Options(Arm.Options):
+        """See `Arm.Options`."""
+
+        normalize: Literal["layer", "network"] = Field(
+            "layer",
+            description="what is brought to unit spread: each weight and bias, or whole networks",
+        )
 
     def __init__(
         self, spaces: Mapping[str, Space], cfg: Embedding, image: tuple[int, ...], classes: int
@@ -56,9 +66,11 @@ class LowRank(Arm):
     ) -> None:
         """Take the scale of each layer and the base to start from."""
         for name, flat in networks.items():
-            for entry in self.spaces[name].layout.entries:
-                place = slice(entry.offset, entry.offset + entry.size)
-                self.scale[name][place] = flat[:, place].std().clamp_min(1e-6)
+            self.scale[name].fill_(flat.std().clamp_min(1e-6))
+            if self.options.normalize == "layer":
+                for entry in self.spaces[name].layout.entries:
+                    place = slice(entry.offset, entry.offset + entry.size)
+                    self.scale[name][place] = flat[:, place].std().clamp_min(1e-6)
             self.base[name].copy_(flat[scores[name].argmax()] / self.scale[name])
 
     def embed(self, architecture: str, seen: Tensor) -> Tensor:

@@ -77,7 +77,7 @@ def step_losses(
     over = "sum" if mixed else "mean"
     reduce = getattr(torch, over)
     total = dict.fromkeys(
-        ("own", "teacher", "label", "architecture", "interpolation"),
+        ("own", "teacher", "label", "structure", "architecture", "interpolation"),
         torch.zeros((), device=x.device),
     )
     latents = {name: arm.embed(name, seen[name]) for name in networks}
@@ -99,6 +99,11 @@ def step_losses(
         total["teacher"] = total["teacher"] + distilled(outputs, teacher)
         total["label"] = total["label"] + reduce(losses.labels(outputs, y))
         total["architecture"] = total["architecture"] + placed(name, latents[name])
+        if cfg.weights.structure:
+            decoded = arm.decode(name, latents[name])
+            total["structure"] = total["structure"] + reduce(
+                losses.structure(decoded, flat, space.layout)
+            )
     if names[0] in latents and names[-1] in latents:
         first, last = latents[names[0]], latents[names[-1]]
         if mixed:  # every pair, otherwise one for each network

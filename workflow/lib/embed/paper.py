@@ -168,6 +168,7 @@ class Paper(Arm):
     @classmethod
     def check(cls, cfg: Embedding) -> None:
         """See `Arm`: the shapes between the convolutions have to come out whole."""
+        super().check(cfg)
         side = math.isqrt(cfg.latent)
         if side**2 != cfg.latent or side % 8:
             raise EmbedderError(

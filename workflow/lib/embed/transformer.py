@@ -1,0 +1,77 @@
+"""Encode the weights alone: a transformer over the rows of a network's layers.
+
+After Schürholt et al., "Towards Scalable and Versatile Weight Space Learning" (ICML 2024), with two
+changes: every layer is brought to unit spread first, and the tokens of each layer are averaged, so
+that the order of its neurons, which means nothing, counts only through their positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import gelu
+
+from lib.config import Embedding
+from lib.config.types import Count
+from lib.embed.arm import Space, arm
+from lib.embed.lowrank import PLACE, LowRank
+from lib.embed.rows import Rows
+
+FREQUENCIES = 6
+HEADS = 4
+
+
+@arm("transformer")
+class Transformer(LowRank):
+    """Reads a network from its weights, as tokens."""
+
+    class Options(LowRank.Options):
+        """See `Arm.Options`."""
+
+        token: Count = Field(64, description="weights in a token")
+        width: Count = Field(64, multiple_of=HEADS, description="numbers that stand for a token")
+        depth: int = Field(
+            2, ge=0, description="blocks of attention; 0: the rows of a layer as an unordered set"
+        )
+        positions: bool = Field(True, description="whether a token says where in its layer it is")
+
+    def __init__(
+        self, spaces: Mapping[str, Space], cfg: Embedding, image: tuple[int, ...], classes: int
+    ) -> None:
+        """See `Arm`."""
+        super().__init__(spaces, cfg, image, classes)
+        width = self.options.width
+        self.rows = {name: Rows.of(s.layout, self.options.token) for name, s in spaces.items()}
+        self.lift, self.settle = nn.Linear(self.options.token, width), nn.Linear(width, width)
+        self.where = nn.Linear(4 * FREQUENCIES, width)
+        self.layers, self.readers = nn.ModuleDict(), nn.ModuleDict()
+        for name, rows in self.rows.items():
+            self.layers[name] = nn.Embedding(rows.count, width)
+            self.readers[name] = nn.Linear(rows.count * width, cfg.latent - PLACE)
+        self.blocks = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                width, HEADS, 2 * width, 0.0, "gelu", batch_first=True, norm_first=True
+            )
+            for _ in range(self.options.depth)
+        )
+
+    def observe(self, architecture: str, flat: Tensor) -> Tensor:
+        """The weights themselves, every layer at unit spread."""
+        return flat / self.scale[architecture]
+
+    def read(self, architecture: str, seen: Tensor) -> Tensor:
+        """See `LowRank`."""
+        rows = self.rows[architecture]
+        layers = rows.layers.to(seen.device)
+        tokens = self.lift(rows.gather(seen)) + self.layers[architecture](layers)
+        if self.options.positions:
+            tokens = tokens + self.where(rows.positions(FREQUENCIES).to(seen.device))
+        tokens = self.settle(gelu(tokens))
+        for block in self.blocks:
+            tokens = block(tokens)
+        sums = torch.zeros(len(seen), rows.count, tokens.shape[-1], device=seen.device)
+        means = sums.index_add(1, layers, tokens) / layers.bincount()[:, None]
+        return self.readers[architecture](means.flatten(1))
