@@ -22,6 +22,7 @@ include: "rules/explore.smk"
 include: "rules/evaluate.smk"
 include: "rules/unseen.smk"
 include: "rules/ablate.smk"
+include: "rules/singlearch.smk"
 include: "rules/report.smk"
 
 

@@ -46,7 +46,12 @@ def block(model, **keys):
 
 def instances(architecture):
     """The instances of each shard of an architecture, by the shard's number in file names."""
-    ranges = shard_ranges(STUDY.zoo.of(architecture).total, STUDY.zoo.shard_size)
+    return numbered(STUDY.zoo.of(architecture).total, STUDY.zoo.shard_size)
+
+
+def numbered(total, size):
+    """The instances of each shard, by the shard's number in file names."""
+    ranges = shard_ranges(total, size)
     return {f"{k:03d}": [numbers.start, numbers.stop] for k, numbers in enumerate(ranges)}
 
 
@@ -76,6 +81,17 @@ def embedder_code(arm):
         "lib.embed.product",
         "lib.population",
         *map(nets.module_of, ARCHITECTURES),
+        find_arm(arm).__module__,
+    )
+
+
+def singlearch_code(arm):
+    """The digest of the code that trains an embedder of one architecture with this arm."""
+    return code_hash(
+        "lib.embed.singlearch",
+        "lib.embed.product",
+        "lib.population",
+        nets.module_of(SINGLE.architecture),
         find_arm(arm).__module__,
     )
 

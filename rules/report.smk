@@ -76,9 +76,15 @@ MADE = {
         without(rules.unseen_embedder.output.embedder),
         without(rules.unseen_embedder.output.losses),
         rules.multiarch_report.output,
-    ]
+    ],
+    "singlearch": [
+        rules.singlearch_catalogue.output,
+        rules.singlearch_reconstruction.output,
+        SINGLE_NETWORKS["embedders"],
+        expand(rules.singlearch_embedder.output.losses, seed=SINGLE_SEEDS),
+    ],
 }
-ZOOS = {"multiarch": shards(ARCHITECTURES)}
+ZOOS = {"multiarch": shards(ARCHITECTURES), "singlearch": rules.singlearch_catalogue.input}
 
 
 rule digests:

@@ -100,8 +100,8 @@ class Embedding(Block):
     select_by: Literal["agreement", "accuracy"] = Field(
         "agreement",
         description="the kept checkpoint is best at agreement of decoded validation networks with "
-        "their own targets plus accuracy at the inner points, or at mean accuracy of both (space of "
-        "one architecture: at agreement, or at keeping each network's accuracy)",
+        "their own targets plus accuracy at the inner points, or at mean accuracy of both (one "
+        "architecture: at agreement, or at keeping each network's accuracy)",
     )
     threads: Count = Field(
         1, description="threads of the training job; part of the result's definition"

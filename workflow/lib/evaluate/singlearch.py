@@ -1,0 +1,207 @@
+"""How well held-out networks of one architecture come back from the latent space of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy import stats
+from torch import Tensor
+
+from lib import ensemble
+from lib.config import Controls, Embedding, SingleArch
+from lib.data.images import ImageSplit
+from lib.embed.fresh import fresh_networks
+from lib.embed.multiarch import noisy_images
+from lib.embed.product import Embedder
+from lib.embed.refine import refine
+from lib.embed.singlearch import own_loss
+from lib.evaluate import controls
+from lib.evaluate.reconstruction import agreement_other
+from lib.population import Population
+
+COLUMNS = (
+    "network",
+    "epochs",
+    "method",
+    "target_accuracy",
+    "accuracy",
+    "agreement",
+    "agreement_other",
+    "embedder",
+    "seed",
+    "latent",
+    "compression",
+)
+BANDS = 5  # equal parts of the range of accuracies
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """Networks to be rebuilt, those that are known, and the images to compare them on.
+
+    Attributes:
+        train: training networks.
+        test: networks that are rebuilt, known to nothing but the encoder.
+        known: training images; images: images to compare outputs on.
+        seed: study seed.
+        band: how many others of nearest accuracy `agreement_other` is averaged over.
+    """
+
+    train: Population
+    test: Population
+    known: ImageSplit
+    images: ImageSplit
+    seed: int
+    band: int
+
+    @cached_property
+    def targets(self) -> Tensor:
+        """Logits [n, images, K] of the networks that are rebuilt."""
+        return self.test.outputs(self.images)
+
+    def decoded_rows(self, embedder: Embedder, seed: int, cfg: SingleArch) -> list[tuple]:
+        """Rows of the decoded networks, at once and with refined latents.
+
+        `refined`: the latent takes `cfg.refine_steps` gradient steps on training images.
+        """
+        arm, name = embedder.arm, self.test.space.architecture
+        with torch.no_grad():
+            latents = arm.encode(name, self.test.flat)
+        refined = refine(
+            arm,
+            name,
+            latents,
+            ("refine", self.seed, seed),
+            cfg.refine_steps,
+            cfg.refine_rate,
+            self._own(arm.cfg, cfg.refine_batch),
+        )
+        rows = []
+        for method, found in (("decoded", latents), ("refined", refined)):
+            with torch.no_grad():
+                flat = arm.decode(name, found)
+            rows += self._rows(method, flat, arm.cfg.arm, seed, arm.cfg.latent)
+        return rows
+
+    def control_rows(self, cfg: Controls, embedding: Embedding, single: SingleArch) -> list[tuple]:
+        """Rows of every control that knows the training networks, or the target's outputs alone.
+
+        `pca` keeps as many components as the embedder's latent has numbers, or as there are.
+        `distilled` starts from fresh networks and takes as many steps, on as many images, as the
+        refinement of a latent.
+        """
+        train, test, count = self.train, self.test, len(self.test.flat)
+        name, names = test.space.architecture, ("control", self.seed)
+        flats = {
+            "constant": train.best().expand(count, -1),
+            "nearest_weights": controls.nearest_weights(train, test.flat),
+            "nearest_agreement": controls.nearest_agreement(
+                train, train.outputs(self.known), test.outputs(self.known)
+            ),
+            "pca": pca(train.flat, test.flat, embedding.latent),
+            "noise": controls.noisy(train, count, cfg.noise, names),
+            "mean_weights": train.flat.mean(0).expand(count, -1),
+            "distilled": controls.distill(
+                test.space,
+                fresh_networks(name, self.known, count, (*names, "distilled")),
+                (*names, "distilled"),
+                single.refine_steps,
+                cfg.distill_rate,
+                self._own(embedding, single.refine_batch),
+            ),
+        }
+        return [row for method, flat in flats.items() for row in self._rows(method, flat)]
+
+    def _own(self, cfg: Embedding, batch: int):
+        cfg, flat, space = (
+            cfg.model_copy(update={"batch_size": batch}),
+            self.test.flat,
+            self.test.space,
+        )
+
+        def loss(run, rng: torch.Generator) -> Tensor:
+            x, _ = noisy_images(self.known, cfg, rng)
+            with torch.no_grad():
+                targets = space.run(flat, x)
+            return own_loss(run(x), targets, cfg)
+
+        return loss
+
+    def _rows(
+        self, method: str, flat: Tensor, embedder: str = "none", seed: int = 0, latent: int = 0
+    ) -> list[tuple]:
+        test, labels, count = self.test, self.images.y, len(flat)
+        outputs = test.space.predict(flat.contiguous(), self.images.x)
+        values = (
+            ensemble.accuracy(self.targets, labels),
+            ensemble.accuracy(outputs, labels),
+            ensemble.agreement(outputs, self.targets),
+            agreement_other(outputs, self.targets, labels, self.band),
+        )
+        compression = test.flat.shape[1] / latent if latent else np.nan
+        return list(
+            zip(
+                test.names,
+                test.frame["epochs"].tolist(),
+                [method] * count,
+                *(value.tolist() for value in values),
+                *([v] * count for v in (embedder, seed, latent, compression)),
+                strict=True,
+            )
+        )
+
+
+def pca(known: Tensor, flat: Tensor, components: int) -> Tensor:
+    """Networks [n, P] projected on principal components of other networks [m, P]."""
+    mean = known.mean(0)
+    axes = torch.linalg.svd(known - mean, full_matrices=False).Vh[:components]
+    return mean + (flat - mean) @ axes.T @ axes
+
+
+def table(rows: list[tuple]) -> pd.DataFrame:
+    """The rows as the table `singlearch/reconstruction.csv`."""
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def bands(accuracies: np.ndarray, count: int = BANDS) -> np.ndarray:
+    """Which of `count` equal parts of the range of all accuracies each lies in, from 0."""
+    low, high = accuracies.min(), accuracies.max()
+    return np.minimum((accuracies - low) / max(high - low, 1e-12) * count, count - 1).astype(int)
+
+
+def summary(found: pd.DataFrame) -> pd.DataFrame:
+    """One row for each method and embedder: what the latent keeps of held-out networks.
+
+    `error` is mean |accuracy of the target - accuracy of what came back|; `correlation`, `r2` and
+    `kendall_tau` compare the two accuracies over networks (NaN where all are the same);
+    `agreement_K` is agreement in the K-th fifth of the range of target accuracies, from 1.
+    """
+    rows = []
+    for (method, embedder), part in found.groupby(["method", "embedder"], sort=False):
+        target, given = part["target_accuracy"].to_numpy(), part["accuracy"].to_numpy()
+        constant = given.std() == 0 or target.std() == 0
+        variance = ((target - target.mean()) ** 2).mean()
+        row = {
+            "method": method,
+            "embedder": embedder,
+            "networks": part["network"].nunique(),
+            "seeds": part["seed"].nunique(),
+            "error": np.abs(given - target).mean(),
+            "correlation": np.nan if constant else np.corrcoef(target, given)[0, 1],
+            "r2": 1 - ((given - target) ** 2).mean() / variance if variance else np.nan,
+            "kendall_tau": np.nan if constant else stats.kendalltau(target, given).statistic,
+            "agreement": part["agreement"].mean(),
+            "agreement_other": part["agreement_other"].mean(),
+            "compression": part["compression"].mean(),
+        }
+        fifth = bands(target)
+        for k in range(BANDS):
+            row[f"agreement_{k + 1}"] = (
+                part["agreement"].to_numpy()[fifth == k].mean() if (fifth == k).any() else np.nan
+            )
+        rows.append(row)
+    return pd.DataFrame(rows)

@@ -1,0 +1,37 @@
+"""Train the embedder of one architecture, of one seed; keep its card and its loss curves."""
+
+import pandas as pd
+import torch
+
+from lib import population
+from lib.config import Embedding
+from lib.data.images import load_split
+from lib.embed import singlearch
+from lib.embed.product import Embedder, make_arm
+from lib.progress import job
+from lib.repro import atomic, deterministic, seed_for
+from lib.store import Catalogue
+
+params, seed = snakemake.params, int(snakemake.wildcards.seed)
+with job(f"single-architecture embedder seed {seed}", snakemake.log[0]):
+    cfg, name = Embedding.model_validate(params.embedder), params.architecture
+    deterministic(cfg.threads)
+    images = load_split(snakemake.input.train, params.device)
+    validation = load_split(snakemake.input.validation, params.device)
+    catalogue = Catalogue.load(snakemake.input.catalogue[0])
+    train, held_out = (
+        population.load(catalogue, [name], split, images)[name] for split in ("train", "validation")
+    )
+    names = ("singlearch", params.seed, seed)
+    torch.manual_seed(seed_for(*names, "init"))
+    image = tuple(images.x.shape[1:])
+    arm = make_arm(cfg, [name], image, len(images.classes)).to(params.device)
+    curves = singlearch.train(
+        arm, names, train.flat, train.scores, held_out.flat, images, validation
+    )
+    card = {"image": image, "mean": images.mean, "std": images.std, "classes": images.classes}
+    card |= {"dataset": images.name, "dataset_sha256": images.digest, "seed": seed}
+    Embedder(arm.cpu(), card).save(snakemake.output.embedder)
+    with atomic(snakemake.output.losses) as temporary:
+        table = pd.DataFrame(curves.rows, columns=["step", "name", "value"])
+        table.to_csv(temporary, index=False)
