@@ -12,6 +12,7 @@ ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 PYPI_NAME = {"pytorch": "torch", "open3d": "open3d-cpu"}
 PACKAGE_OF_MODULE = {
     "PIL": "pillow",
+    "skimage": "scikit-image",
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
     "open3d": "open3d-cpu",
