@@ -1,4 +1,4 @@
-"""Many networks of one architecture on the same inputs, differentiable in their weights."""
+"""Many networks of one architecture on inputs, differentiable in their weights."""
 
 from __future__ import annotations
 
@@ -55,13 +55,16 @@ class Runner:
         _outputs(writers[0])
         _gradients(writers[1], self.padded)
         found = library(code)
-        kinds = [ctypes.c_void_p] * 5 + [ctypes.c_int64] * 3
+        kinds = [ctypes.c_void_p] * 5 + [ctypes.c_int64] * 4
         self._outputs = found.function("outputs", kinds)
         self._gradients = found.function("gradients", [ctypes.c_void_p, *kinds])
         self.work = aligned(max(found.size for found in plans))
 
     def __call__(self, flat: Tensor, x: Tensor) -> Tensor:
-        """Outputs [n, B, K] of networks [n, P] on inputs [B, C, H, W]; gradients reach `flat`."""
+        """Outputs [n, B, K] of networks [n, P]; gradients reach `flat`.
+
+        Inputs are [B, C, H, W], the same for all networks, or [n, B, C, H, W], for each its own.
+        """
         if x.requires_grad:
             raise ValueError("compiled networks give no gradient with respect to their inputs")
         return _Run.apply(flat, x, self)
@@ -69,34 +72,38 @@ class Runner:
     def outputs(self, flat: Tensor, x: Tensor) -> Tensor:
         """Outputs [n, B, K] without gradients."""
         flat, x, order = self._given(flat, x)
-        width = -(-len(x) // BATCH) * BATCH
-        found = aligned(len(flat), self.graph.output.cells, width)
+        items = len(order)
+        found = aligned(len(flat), self.graph.output.cells, -(-items // BATCH) * BATCH)
         pointers = (flat, x, order, self.work, found)
-        self._outputs(*(p.data_ptr() for p in pointers), *self._sizes(flat, x))
-        return found[..., : len(x)].transpose(1, 2).contiguous()
+        self._outputs(*(p.data_ptr() for p in pointers), *self._sizes(flat, x, items))
+        return found[..., :items].transpose(1, 2).contiguous()
 
     def gradients(self, flat: Tensor, x: Tensor, change: Tensor) -> Tensor:
         """Gradients [n, P] of the weights, from those of the outputs [n, B, K]."""
         flat, x, order = self._given(flat, x)
-        width = -(-len(x) // BATCH) * BATCH
-        down = aligned(len(flat), self.graph.output.cells, width)
-        down[..., : len(x)] = change.transpose(1, 2)
+        items = len(order)
+        down = aligned(len(flat), self.graph.output.cells, -(-items // BATCH) * BATCH)
+        down[..., :items] = change.transpose(1, 2)
         found = aligned(len(flat), self.padded)
         pointers = (flat, x, order, self.work, down, found)
-        self._gradients(*(p.data_ptr() for p in pointers), *self._sizes(flat, x))
+        self._gradients(*(p.data_ptr() for p in pointers), *self._sizes(flat, x, items))
         return found[:, : self.parameters].contiguous()
 
     def _given(self, flat: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        if flat.shape[1:] != (self.parameters,) or x.shape[1:] != self.shape:
+        *networks, items = x.shape[: x.ndim - len(self.shape)] or (None,)
+        fits = x.shape[-len(self.shape) :] == self.shape and networks in ([], [len(flat)])
+        if flat.shape[1:] != (self.parameters,) or items is None or not fits:
             raise ValueError(
                 f"networks {tuple(flat.shape)} on inputs {tuple(x.shape)}, expected "
-                f"[n, {self.parameters}] on [B, {', '.join(map(str, self.shape))}]"
+                f"[n, {self.parameters}] on [B, {', '.join(map(str, self.shape))}], or on as many "
+                "for each network"
             )
-        order = torch.from_numpy(np.arange(len(x), dtype=np.int32))
+        order = torch.from_numpy(np.arange(items, dtype=np.int32))
         return flat.detach().float().contiguous(), x.float().contiguous(), order
 
-    def _sizes(self, flat: Tensor, x: Tensor) -> tuple[int, int, int]:
-        return len(flat), self.parameters, len(x)
+    def _sizes(self, flat: Tensor, x: Tensor, items: int) -> tuple[int, int, int, int]:
+        own = x.ndim > len(self.shape) + 1
+        return len(flat), self.parameters, x[0].numel() if own else 0, items
 
 
 class _Run(torch.autograd.Function):
@@ -116,28 +123,31 @@ class _Run(torch.autograd.Function):
 
 
 def _outputs(w: Writer) -> None:
-    """void outputs(states, inputs, order, work, found, networks, stride, items)."""
-    e, (states, inputs, order, w.work, found), (networks, stride, items) = _start(w, "outputs", 5)
+    """void outputs(states, inputs, order, work, found, networks, stride, apart, items)."""
+    e, pointers, (networks, stride, apart, items) = _start(w, "outputs", 5)
+    states, inputs, order, w.work, found = pointers
     cells = w.graph.output.cells
     with e.loop(networks) as n:
         w.state = e.at(states, e.b.mul(n, stride))
         each = e.times(_rows(w, items), cells)
-        write_outputs(w, inputs, order, e.at(found, e.times(n, each)), items)
+        own = e.at(inputs, e.b.mul(n, apart))
+        write_outputs(w, own, order, e.at(found, e.times(n, each)), items)
     e.finish()
 
 
 def _gradients(w: Writer, parameters: int) -> None:
-    """void gradients(states, inputs, order, work, down, found, networks, stride, items)."""
-    e, pointers, (networks, stride, items) = _start(w, "gradients", 6)
+    """void gradients(states, inputs, order, work, down, found, networks, stride, apart, items)."""
+    e, pointers, (networks, stride, apart, items) = _start(w, "gradients", 6)
     states, inputs, order, w.work, down, found = pointers
     output, gradient = w.graph.output, e.at(w.work, w.plan.gradient)
     w.count = None
     with e.loop(networks) as n:
         w.state = e.at(states, e.b.mul(n, stride))
+        own = e.at(inputs, e.b.mul(n, apart))
         mine = e.at(down, e.times(n, e.times(_rows(w, items), output.cells)))
         total = e.at(found, e.times(n, parameters))
         with batches(w, items) as (step, first, size, width):
-            show(w, inputs, order, first, size)
+            show(w, own, order, first, size)
             w.forward()
             with e.loop(output.cells) as k, e.loop(w.vectors) as v:
                 here = e.times(v, LANES)
@@ -151,7 +161,7 @@ def _gradients(w: Writer, parameters: int) -> None:
 
 
 def _start(w: Writer, name: str, pointers: int) -> tuple[Emitter, list, list]:
-    w.e = Emitter(w.kernels.module, name, [POINTER] * pointers + [I64] * 3)
+    w.e = Emitter(w.kernels.module, name, [POINTER] * pointers + [I64] * 4)
     return w.e, list(w.e.function.args[:pointers]), list(w.e.function.args[pointers:])
 
 

@@ -1,15 +1,17 @@
 """The architectures, found by name: one file of this package each, holding plain modules.
 
 A new architecture is one new file here whose builder is marked with `@architecture("Name")`;
-nothing else needs to know of it. Modules have no data-dependent control flow and no in-place
-operations, so that `torch.func` can run many instances at once and `torch.fx` can trace them.
+nothing else needs to know of it. A network of points instead of images, the signed distance field
+of a shape, is marked with `@field("Name")` in the same way. Modules have no data-dependent control
+flow and no in-place operations, so that `torch.func` can run many instances at once and `torch.fx`
+can trace them.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from torch import nn
@@ -17,6 +19,7 @@ from torch import nn
 from lib.errors import InputError
 
 Builder = Callable[[int, int, int], nn.Module]
+FieldBuilder = Callable[[Sequence[int], float], nn.Module]
 
 
 class ArchitectureError(InputError):
@@ -35,6 +38,7 @@ class _Entry:
 
 
 _registry: dict[str, _Entry] = {}
+_fields: dict[str, FieldBuilder] = {}
 
 
 def architecture(
@@ -63,6 +67,40 @@ def architecture(
         return builder
 
     return register
+
+
+def field(name: str) -> Callable[[FieldBuilder], FieldBuilder]:
+    """Mark `builder(widths, omega) -> nn.Module`, points [B, 3] to distances [B, 1], as `name`.
+
+    Raises:
+        ArchitectureError: another module has taken the name already.
+    """
+
+    def register(builder: FieldBuilder) -> FieldBuilder:
+        taken = _fields.get(name)
+        if taken and taken.__module__ != builder.__module__:
+            raise ArchitectureError(
+                f"field {name!r} of {builder.__module__} is already defined in "
+                f"{taken.__module__}; pick another name"
+            )
+        _fields[name] = builder
+        return builder
+
+    return register
+
+
+def build_field(name: str, widths: Sequence[int], omega: float) -> nn.Module:
+    """A freshly initialised field from points [B, 3] in [-1, 1] to signed distances [B, 1].
+
+    Raises:
+        UnknownArchitecture: naming the known ones.
+        ArchitectureError: no hidden layer, or one without neurons.
+    """
+    if name not in _fields:
+        raise UnknownArchitecture(f"unknown field {name!r}; known are {', '.join(_fields)}")
+    if not widths or min(widths) < 1:
+        raise ArchitectureError(f"{name} needs hidden layers of at least 1 neuron, got {widths}")
+    return _fields[name](widths, omega)
 
 
 def names() -> list[str]:
