@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -41,12 +41,25 @@ class Space:
     architecture: str
     module: nn.Module
     layout: Layout
+    compiled: bool = True
 
     @classmethod
     def of(cls, architecture: str, channels: int, size: int, classes: int) -> Space:
         """The space of a registered architecture for images of this kind."""
         module = fused_skeleton(nets.build(architecture, channels, size, classes)).eval()
+        return cls(architecture, module, Layout.of(module), nets.compiled(architecture))
+
+    @classmethod
+    def of_field(cls, architecture: str, widths: Sequence[int], omega: float) -> Space:
+        """The space of signed distance fields of this architecture; inputs are points [B, 3]."""
+        module = nets.build_field(architecture, widths, omega).eval()
         return cls(architecture, module, Layout.of(module))
+
+    def run_each(self, flat: Tensor, x: Tensor) -> Tensor:
+        """As `run`, on inputs [n, B, ...] of each network's own."""
+        if self._compiled(flat):
+            return self._runner(tuple(x.shape[2:]))(flat, x)
+        return ensemble.run(self.module, self.layout.unflatten(flat), x)
 
     def run(self, flat: Tensor, x: Tensor) -> Tensor:
         """Logits [n, B, classes] of networks [n, P] on the same images [B, C, H, W]."""
@@ -62,7 +75,7 @@ class Space:
 
     def _compiled(self, flat: Tensor) -> bool:
         single = flat.device.type == "cpu" and flat.dtype == torch.float32
-        return single and nets.compiled(self.architecture)
+        return single and self.compiled
 
     @lru_cache(maxsize=8)  # noqa: B019 (spaces live as long as their study)
     def _runner(self, shape: tuple[int, ...]) -> Runner:

@@ -1,0 +1,124 @@
+"""The space of shapes: decoded fields are pulled towards the fields they were encoded from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lib.config import Shapes
+from lib.embed.arm import Arm, EmbedderError
+from lib.embed.trainer import Curves, fit
+from lib.embed.warps import Warps
+from lib.repro import generator
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Fields of some shapes and the points they are compared at.
+
+    Attributes:
+        flat: weights [n, P].
+        near: points near the surface of each shape [n, M, 3], half of them inside.
+        uniform: points of the cube [n, U, 3], for the share that shapes have in common.
+        inside: whether those lie inside of the shape itself, bool [n, U].
+    """
+
+    flat: Tensor
+    near: Tensor
+    uniform: Tensor
+    inside: Tensor
+
+
+def iou(first: Tensor, second: Tensor) -> Tensor:
+    """Intersection over union [n] of shapes, from whether points [n, U] lie inside of each.
+
+    Two empty shapes have 1 in common.
+    """
+    both, either = (first & second).sum(-1), (first | second).sum(-1)
+    return torch.where(either > 0, both / either.clamp_min(1), torch.ones(()))
+
+
+def field_loss(outputs: Tensor, targets: Tensor, truncation: float) -> Tensor:
+    """Mean squared difference of distances [n, B], saturated smoothly at `truncation`.
+
+    DeepSDF (Park et al. 2019, arXiv 1901.05103, Sec. 4) clamps distances for the same reason: the
+    surface is what counts. In units of the truncation.
+    """
+    first, second = (torch.tanh(values / truncation) for values in (outputs, targets))
+    return (first - second).square().mean()
+
+
+@dataclass(frozen=True)
+class ShapeObjective:
+    """The objective (`trainer.Objective`) of a space of fields."""
+
+    arm: Arm
+    train: Fields
+    held_out: Fields
+    cfg: Shapes
+
+    def parts(self, rng: torch.Generator) -> dict[str, Tensor]:
+        """The difference of decoded fields from their own, at points near the surface.
+
+        Where the arm runs fields to encode them, they are warped: the warped field is the network
+        seen through a map of space, so its values are known and its weights are not needed.
+        """
+        arm, cfg, (name,) = self.arm, self.arm.cfg, self.arm.spaces
+        space, (count, samples) = arm.spaces[name], self.train.near.shape[:2]
+        who = torch.randint(count, (cfg.networks,), generator=rng)
+        which = torch.randint(samples, (cfg.networks, cfg.batch_size), generator=rng)
+        flat, points = self.train.flat[who], self.train.near[who[:, None], which]
+        with torch.no_grad():
+            targets = space.run_each(flat, points)[..., 0]
+        if self.cfg.warp and hasattr(arm, "observe_at"):
+            warps = Warps.draw(len(who), self.cfg.warp, rng)
+            seen = arm.observe_at(flat, warps.back(arm.probes.expand(len(who), -1, -1)))
+            points = warps.forward(points)
+        else:
+            seen = arm.observe(name, flat)
+        decoded = arm.decode(name, arm.embed(name, seen))
+        outputs = space.run_each(decoded, points)[..., 0]
+        return {"own": field_loss(outputs, targets, self.cfg.truncation)}
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Mean IoU of decoded validation fields with their shapes, and with their own fields."""
+        arm, (name,), known = self.arm, self.arm.spaces, self.held_out
+        decoded = arm.decode(name, arm.encode(name, known.flat))
+        found, own = (
+            arm.spaces[name].run_each(flat, known.uniform)[..., 0] < 0
+            for flat in (decoded, known.flat)
+        )
+        return {
+            "validation_iou": iou(found, known.inside).mean().item(),
+            "validation_iou_own": iou(found, own).mean().item(),
+        }
+
+    def score(self, found: Mapping[str, float]) -> float:
+        """The IoU with the shapes themselves."""
+        return found["validation_iou"]
+
+
+def train(arm: Arm, names: tuple, fields: Fields, held_out: Fields, cfg: Shapes) -> Curves:
+    """Train `arm` in place and leave it at its best checkpoint by IoU on held-out shapes.
+
+    Args:
+        arm: a freshly built arm whose one space is that of the fields.
+        names: names of its random streams.
+        fields: training fields.
+        held_out: validation fields.
+        cfg: truncation and warp; the arm's own config says how it is trained.
+
+    Raises:
+        EmbedderError: there are no training or no validation fields.
+    """
+    if not (len(fields.flat) and len(held_out.flat)):
+        raise EmbedderError("no fields to train and select the embedder with: all have diverged")
+    (name,), inside = arm.spaces, fields.inside.float().mean(1)
+    arm.prepare(
+        {name: fields.flat}, {name: inside}, fields.near.flatten(0, 1), generator(*names, "prepare")
+    )
+    return fit(arm, names, ShapeObjective(arm, fields, held_out, cfg))
