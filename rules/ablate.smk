@@ -1,6 +1,6 @@
 """Variants of the embedder, trained and compared on the study's zoo; made on request only.
 
-Output: ablations/*/seed_*/{embedder.safetensors,losses.csv,scores.csv}, ablations/ablations.csv.
+Output: ablations/*/seed_*/{embedder.safetensors,losses.csv,scores.csv}, ablations/ablations.{csv,md}.
 """
 
 VARIANTS = {name: STUDY.variant(name) for name in STUDY.ablations}
@@ -60,12 +60,14 @@ rule ablations:
     input:
         variants,
     output:
-        RESULTS / "ablations/ablations.csv",
+        table=RESULTS / "ablations/ablations.csv",
+        page=RESULTS / "ablations/ablations.md",
     log:
         RESULTS / "logs/ablations.log",
     conda:
         "../envs/torch.yaml"
     params:
+        benchmarks=times(VARIANTS),
         code=code_hash("lib.evaluate.ablation"),
     message:
         "Ablations: the table"

@@ -113,6 +113,12 @@ def variants(_):
     return expand(rules.ablation.output, variant=VARIANTS, seed=SEEDS)
 
 
+def times(names):
+    """Where Snakemake keeps how long training each variant took, one file for each seed."""
+    folder = RESULTS / "benchmarks/ablations"
+    return {name: [folder / name / f"seed_{seed}.tsv" for seed in SEEDS] for name in names}
+
+
 def reports():
     """The report of each part of the study."""
     return [RESULTS / f"{part}_report.html" for part in STUDY.parts]

@@ -25,6 +25,7 @@ rule multiarch_report:
         **MULTIARCH,
         losses=expand(rules.train_embedder.output.losses, seed=SEEDS),
         embedders=embedders(),
+        cards=expand(rules.train_embedder.output.card, seed=SEEDS),
         images=IMAGES.values(),
         assets=assets(),
     output:

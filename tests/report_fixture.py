@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import h5py
@@ -47,9 +48,12 @@ def write_study(
         retrieval=root / "multiarch/retrieval.csv",
         losses={"0": root / "multiarch/embedder/seed_0/losses.csv"},
         preps=root / "multiarch/preps.h5",
+        card=root / "multiarch/embedder/seed_0/embedder.safetensors.json",
         unseen=root / "multiarch/unseen.csv",
         unseen_finetune=root / "multiarch/unseen_finetune.csv",
     )
+    sizes = dict(zip(ARCHITECTURES, (3718, 17010, 19642, 43946), strict=True))
+    files.card.write_text(json.dumps({"parameters": sizes, "embedder": {"latent": 128}}))
     catalogue = _catalogue(random, instances)
     catalogue.to_csv(files.catalogue, index=False)
     _latent_map(random, catalogue).to_csv(files.latent_map, index=False)

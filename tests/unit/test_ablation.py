@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from lib import ensemble
 from lib.config import ConfigError
 from lib.embed.multiarch import validate
-from lib.evaluate.ablation import scores, summary
+from lib.evaluate.ablation import markdown, scores, summary
 from lib.study import load_study, parse_study
 from toy import NAMES
 
@@ -105,3 +105,19 @@ def test_the_table_averages_seeds_and_takes_networks_as_the_unit(found):
     inner = table[table["method"] == "inner"]
     assert inner["agreement"].isna().all() and inner["accuracy"].between(0, 1).all()
     assert len(table) == 3 * (3 + 3 + 1)
+
+
+def test_the_page_has_a_line_for_each_variant_in_order(found):
+    worse = found.assign(variant="bad", agreement=found["agreement"] - 0.1)
+    worse["predicted_architecture"] = NAMES[0]
+    page = markdown(pd.concat([worse, found], ignore_index=True), {"mine": 7.4, "bad": 12.6})
+    head, rule, *lines = (line.strip("| \n").split(" | ") for line in page.splitlines())
+    assert {len(cells) for cells in (head, *lines)} == {len(head)} and set(rule) == {"---"}
+    bad, mine = (dict(zip(head, cells, strict=True)) for cells in lines)
+    assert (bad["variant"], mine["variant"]) == ("`bad`", "`mine`")
+    assert (bad["CPU s"], mine["CPU s"]) == ("13", "7")
+    decoded = found[(found["split"] == "test") & (found["method"] == "decoded")]
+    others = (decoded["architecture"] != NAMES[0]).sum()
+    assert bad["wrong architecture"] == f"{others} of {len(decoded)}"
+    assert float(mine["agreement"]) == pytest.approx(100 * decoded["agreement"].mean(), abs=0.01)
+    assert float(mine["agreement"]) - float(bad["agreement"]) == pytest.approx(10, abs=0.02)

@@ -180,9 +180,11 @@ def test_trained_accuracy_counts_each_network_once(files):
 def test_the_zoo_table_counts_status_and_epoch(files):
     def statuses():
         data = MultiarchData.load(files)
-        table = zoo(data.catalogue, per_network(data.reconstruction), ARCHITECTURES)
+        networks, sizes = per_network(data.reconstruction), (data.parameters, data.latent)
+        table = zoo(data.catalogue, networks, ARCHITECTURES, *sizes)
         column = table.columns.index("Status")
-        return [(row[1].text, row[column].text, row[column].small) for row in table.rows]
+        assert (table.rows[3][1].text, table.rows[3][1].small) == ("43,946", "343 : 1")
+        return [(row[2].text, row[column].text, row[column].small) for row in table.rows]
 
     def diverge(frame):
         frame["diverged_epoch"] = -1
@@ -313,6 +315,16 @@ def test_bad_preps_are_named(files):
         page(files)
     files.preps.write_bytes(b"not HDF5")
     with pytest.raises(ReportError, match="not a readable HDF5 file"):
+        page(files)
+
+
+def test_a_card_that_is_none_is_named(files):
+    for text in ("{", "[]", '{"parameters": {}}'):
+        files.card.write_text(text)
+        with pytest.raises(ReportError, match=f"{files.card.name}: not the card of an embedder"):
+            page(files)
+    files.card.unlink()
+    with pytest.raises(ReportError, match=f"{files.card.name}: no such file"):
         page(files)
 
 

@@ -21,6 +21,7 @@ with job("multi-architecture report", snakemake.log[0]):
         retrieval=data.retrieval[0],
         losses=dict(zip(map(str, study.embedder.seeds), data.losses, strict=True)),
         preps=data.preps,
+        card=data.cards[0],
         unseen=data.get("unseen"),
         unseen_finetune=data.get("unseen_finetune"),
     )

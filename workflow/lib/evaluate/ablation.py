@@ -66,6 +66,49 @@ def summary(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def markdown(found: pd.DataFrame, seconds: Mapping[str, float]) -> str:
+    """The same for people, as Markdown: a line for each variant, over all architectures.
+
+    Args:
+        found: the rows of all variants and seeds, as `scores` makes them.
+        seconds: what training a variant took of one processor, by the variant's name.
+    """
+    lines = [
+        {"variant": f"`{name}`", "CPU s": f"{seconds[name]:.0f}"} | _line(part)
+        for name, part in found.groupby("variant", sort=False)
+    ]
+    rows = [list(lines[0]), ["---"] * len(lines[0]), *(line.values() for line in lines)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _line(part: pd.DataFrame) -> dict[str, str]:
+    """One variant on test networks and images; `own - other` on training networks beside it."""
+    part = part.assign(
+        gap=part["accuracy"] - part["target_accuracy"],
+        own=part["agreement"] - part["agreement_other"],
+        wrong=part["architecture"] != part["predicted_architecture"],
+    )
+    held_out = part[part["split"] == "test"]
+    decoded, inner = (held_out[held_out["method"] == kind] for kind in ("decoded", "inner"))
+    known = part[(part["split"] == "train") & (part["method"] == "decoded")]
+    return {
+        "seeds": str(part["seed"].nunique()),
+        "wrong architecture": f"{decoded['wrong'].sum()} of {len(decoded)}",
+        "decoded - target": _spread(decoded, "gap"),
+        "agreement": f"{100 * decoded['agreement'].mean():.2f}",
+        "own - other": _spread(decoded, "own"),
+        "own - other, training networks": _spread(known, "own"),
+        "inner points, wrong": f"{inner['wrong'].sum()} of {len(inner)}",
+        "inner points, accuracy": f"{100 * inner['accuracy'].mean():.1f}",
+    }
+
+
+def _spread(rows: pd.DataFrame, column: str) -> str:
+    """Mean in points and its 95 % interval over networks, averaged over seeds."""
+    mean, low, high = (100 * v for v in mean_interval(rows.groupby("network")[column].mean()))
+    return f"{mean:+.2f} ({low:+.2f} to {high:+.2f})"
+
+
 @torch.no_grad()
 def _inner(embedder: Embedder, seed: int, zoo: Zoo, images: ImageSplit) -> list[tuple]:
     arm, names, rows = embedder.arm, list(embedder.architectures), []

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -115,6 +117,7 @@ class Prep:
 class MultiarchFiles:
     """Paths of everything the multi-architecture report shows; `losses` has one CSV per seed.
 
+    `card` is that of an embedder.
     A study that leaves no architecture out has no `unseen` and no `unseen_finetune`.
     """
 
@@ -127,6 +130,7 @@ class MultiarchFiles:
     retrieval: Path
     losses: Mapping[str, Path]
     preps: Path
+    card: Path
     unseen: Path | None = None
     unseen_finetune: Path | None = None
 
@@ -144,6 +148,8 @@ class MultiarchData:
     retrieval: pd.DataFrame
     losses: dict[str, pd.DataFrame]
     preps: list[Prep]
+    parameters: dict[str, int]
+    latent: int
     unseen: tuple[pd.DataFrame, pd.DataFrame] | None
 
     @classmethod
@@ -165,6 +171,7 @@ class MultiarchData:
             retrieval=read_table(files.retrieval, "retrieval"),
             losses={seed: read_table(path, "losses") for seed, path in files.losses.items()},
             preps=read_preps(files.preps),
+            **read_card(files.card),
             unseen=(
                 read_table(files.unseen, "unseen"),
                 read_table(files.unseen_finetune, "unseen_finetune"),
@@ -198,6 +205,17 @@ def _results(catalogue: pd.DataFrame) -> pd.DataFrame:
     if "checkpoint_epoch" not in catalogue:
         return catalogue
     return catalogue[~(catalogue["checkpoint_epoch"] >= 0)].reset_index(drop=True)
+
+
+def read_card(path: str | Path) -> dict[str, Any]:
+    """`parameters` of each architecture and numbers of a `latent`, from an embedder's card."""
+    try:
+        card = json.loads(Path(path).read_text())
+        return {"parameters": dict(card["parameters"]), "latent": int(card["embedder"]["latent"])}
+    except FileNotFoundError:
+        raise ReportError(f"{path}: no such file; the report needs the embedder's card") from None
+    except (ValueError, TypeError, KeyError) as error:
+        raise ReportError(f"{path}: not the card of an embedder ({error!r})") from None
 
 
 def read_preps(path: str | Path) -> list[Prep]:

@@ -113,7 +113,9 @@ def multiarch_report(
         pictures=pictures(data.preps, architectures),
         losses=training.losses(data.losses) if data.losses else [],
         zoo=strips.zoo(data.catalogue, palette),
-        zoo_table=tables.zoo(data.catalogue, per_network, architectures),
+        zoo_table=tables.zoo(
+            data.catalogue, per_network, architectures, data.parameters, data.latent
+        ),
         facts=run_facts(run),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -160,8 +160,14 @@ def optimization(
     )
 
 
-def zoo(catalogue: pd.DataFrame, networks: pd.DataFrame, architectures: Sequence[str]) -> Table:
-    """How many networks were trained, for what, and how good they are."""
+def zoo(
+    catalogue: pd.DataFrame,
+    networks: pd.DataFrame,
+    architectures: Sequence[str],
+    parameters: Mapping[str, int],
+    latent: int,
+) -> Table:
+    """How many networks were trained, for what, how good they are and how far compressed."""
     tested = networks.drop_duplicates("network")
     rows = []
     for name in architectures:
@@ -172,6 +178,7 @@ def zoo(catalogue: pd.DataFrame, networks: pd.DataFrame, architectures: Sequence
         rows.append(
             [
                 Cell(name),
+                Cell(f"{parameters[name]:,}", f"{parameters[name] / latent:.0f} : 1"),
                 Cell(str(len(every)), " / ".join(map(str, splits))),
                 _status(every),
                 _mean(accuracy),
@@ -183,6 +190,7 @@ def zoo(catalogue: pd.DataFrame, networks: pd.DataFrame, architectures: Sequence
         "table-zoo",
         (
             "Architecture",
+            "Parameters",
             "Networks",
             "Status",
             "Validation accuracy",
@@ -190,9 +198,11 @@ def zoo(catalogue: pd.DataFrame, networks: pd.DataFrame, architectures: Sequence
             "Test accuracy, test networks",
         ),
         rows,
-        "Below the count: networks for training / validating / testing the embedder. Below the "
-        "status: how many epochs a network had passed when it diverged; no other number of this "
-        "page holds networks that did. Accuracies are as trained; below them the 95 % interval.",
+        "Below the parameters: the compression ratio, parameters for each of the "
+        f"{latent} numbers of a latent. Below the count: networks for training / validating / "
+        "testing the embedder. Below the status: how many epochs a network had passed when it "
+        "diverged; no other number of this page holds networks that did. Accuracies are as "
+        "trained; below them the 95 % interval.",
         "catalogue",
     )
 
