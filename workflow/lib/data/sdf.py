@@ -1,0 +1,179 @@
+"""Samples of signed distances to meshes, and the HDF5 file that holds those of many shapes.
+
+As DeepSDF (Park et al. 2019) takes them: most of them near the surface, on several scales, some
+anywhere. Half of them are inside, as in Learning the Space of Deep Models (supplement).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+
+from lib.data.archive import DataError
+from lib.data.solid import Solid
+from lib.repro import atomic, digest_arrays
+
+SCALES = (0.005, 0.02, 0.07)  # standard deviations of the ways from the surface
+ROUNDS = 20  # of proposals, until enough lie on the wanted side
+TYPE, VERSION = "signed-distance-samples", 1
+
+
+class Samples(NamedTuple):
+    """Samples of n shapes: names, points `[n, S, 3]` and signed distances `[n, S]`, float32."""
+
+    names: list[str]
+    points: np.ndarray
+    distances: np.ndarray
+
+
+def sample(
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    count: int,
+    rng: np.random.Generator,
+    *,
+    near: float = 0.5,
+    threads: int = 1,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Points `[count, 3]` around a closed mesh in [-1, 1]^3 and their signed distances `[count]`.
+
+    Points inside (negative) and outside take turns, so that any slice of even length has as many
+    of both; beyond that their order is random. The share `near` of each lies by the surface, as
+    much on each of `SCALES`; the rest is uniform: outside over the box, inside over the body.
+    Where a body is too thin for that, points on the finest scale take the place of the rest.
+
+    Raises:
+        DataError: no point inside, or none outside, can be found.
+        ValueError: `count` is not an even number above 0, or `near` not in (0, 1].
+    """
+    if count <= 0 or count % 2 or not 0 < near <= 1:
+        raise ValueError(f"count {count} must be even and above 0, near {near} in (0, 1]")
+    solid = Solid(vertices, faces, threads)
+    taken = [_side(solid, count // 2, inside, near, rng) for inside in (True, False)]
+    points = np.stack([rng.permutation(own) for own in taken], axis=1).reshape(count, 3)
+    signs = np.tile(np.float32([-1, 1]), count // 2)
+    return points, signs * solid.distance(points)
+
+
+def _side(
+    solid: Solid, count: int, inside: bool, near: float, rng: np.random.Generator
+) -> np.ndarray:
+    box = (solid.vertices.min(0), solid.vertices.max(0)) if inside else (-1.0, 1.0)
+
+    def uniform(number: int) -> np.ndarray:
+        return rng.uniform(*box, (number, 3))
+
+    def beside(scale: float):
+        def propose(number: int) -> np.ndarray:
+            points, _ = solid.surface(number, rng)
+            return points + scale * rng.standard_normal((number, 3))
+
+        return propose
+
+    ends = np.rint(count * near * np.arange(1, len(SCALES) + 1) / len(SCALES)).astype(int)
+    wanted = np.diff([0, *ends, count])
+    proposals = [*(beside(scale) for scale in SCALES), uniform]
+    found = [
+        _until(solid, propose, number, inside)
+        for propose, number in zip(proposals, wanted, strict=True)
+    ]
+    found.append(_until(solid, proposals[0], count - sum(map(len, found)), inside))
+    if (have := sum(map(len, found))) < count:
+        side = "inside" if inside else "outside"
+        raise DataError(f"of {count} points {side} of the mesh only {have} were found")
+    return np.concatenate(found)
+
+
+def _until(solid: Solid, propose, wanted: int, inside: bool) -> np.ndarray:
+    """At most `wanted` proposed points of one side; fewer after `ROUNDS` attempts."""
+    found = np.zeros((0, 3), np.float32)
+    for _ in range(ROUNDS):
+        if len(found) >= wanted:
+            break
+        points = propose(2 * wanted).astype(np.float32)
+        found = np.concatenate([found, points[solid.inside(points) == inside]])
+    return found[:wanted]
+
+
+def write_samples(
+    path: str | Path,
+    samples: Iterable[tuple[str, np.ndarray, np.ndarray]],
+    provenance: Mapping[str, str] | None = None,
+) -> None:
+    """Write `(name, points [S, 3], distances [S])` of shapes, one after another, as they come.
+
+    Each shape has its own digest; `provenance` is kept as attributes of the file.
+
+    Raises:
+        ValueError: a name comes twice, or the shapes have different numbers of samples.
+    """
+    names: list[str] = []
+    digests: list[str] = []
+    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+        for name, points, distances in samples:
+            arrays = {"points": np.float32(points), "distances": np.float32(distances)}
+            if name in names:
+                raise ValueError(f"shape {name!r} comes twice")
+            for key, array in arrays.items():
+                if not names:
+                    file.create_dataset(
+                        key, (0, *array.shape), np.float32, maxshape=(None, *array.shape)
+                    )
+                if array.shape != file[key].shape[1:]:
+                    raise ValueError(
+                        f"shape {name!r} has {key} {array.shape}, those before "
+                        f"{file[key].shape[1:]}"
+                    )
+                file[key].resize(len(names) + 1, axis=0)
+                file[key][-1] = array
+            names.append(name)
+            digests.append(digest_arrays(arrays))
+        text = h5py.string_dtype()
+        file.create_dataset("names", data=np.array(names, object), dtype=text)
+        file.create_dataset("digests", data=np.array(digests, object), dtype=text)
+        file.attrs.update(type=TYPE, version=VERSION, **(provenance or {}))
+
+
+def read_samples(path: str | Path, names: Sequence[str] | None = None) -> Samples:
+    """The samples of the named shapes in their order (all of them if left out), checked.
+
+    Raises:
+        DataError: no such file, another kind of file, a shape that is not in it, or one whose
+            samples do not match their digest.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; sample the shapes first")
+    try:
+        with h5py.File(path, "r") as file:
+            kind = file.attrs.get("type"), file.attrs.get("version")
+            if kind != (TYPE, VERSION):
+                raise DataError(f"{path} is of type and version {kind}, expected {(TYPE, VERSION)}")
+            known = [name.decode() for name in file["names"][()]]
+            digests = [digest.decode() for digest in file["digests"][()]]
+            names = known if names is None else list(names)
+            missing = sorted(set(names) - set(known))
+            if missing:
+                raise DataError(
+                    f"{path} has no shape {missing[0]!r}, it has {len(known)}, such as {known[:3]}"
+                )
+            rows = [known.index(name) for name in names]
+            points = np.empty((len(rows), *file["points"].shape[1:]), np.float32)
+            distances = np.empty((len(rows), *file["distances"].shape[1:]), np.float32)
+            for at, row in enumerate(rows):
+                points[at], distances[at] = file["points"][row], file["distances"][row]
+    except DataError:
+        raise
+    except (OSError, RuntimeError, ValueError, TypeError, KeyError, IndexError) as error:
+        raise DataError(f"{path} is damaged or not a file of samples: {error}") from None
+    for name, row, own, values in zip(names, rows, points, distances, strict=True):
+        if digest_arrays({"points": own, "distances": values}) != digests[row]:
+            raise DataError(
+                f"{path} is damaged: shape {name!r} does not match its digest; remove the file "
+                "and sample the shapes again"
+            )
+    return Samples(names, points, distances)

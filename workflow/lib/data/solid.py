@@ -1,0 +1,99 @@
+"""A body given by its surface: what is inside, how far it is, points on it (open3d's rays)."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+# Oblique to every axis: rays along the axes run inside the sides of furniture and of voxels.
+DIRECTIONS = np.array(
+    [(0.29, 0.53, 0.80), (-0.71, 0.19, 0.68), (0.13, -0.91, 0.39)], dtype=np.float32
+)
+DIRECTIONS /= np.linalg.norm(DIRECTIONS, axis=1, keepdims=True)
+
+
+class Solid:
+    """Rays and distances around triangles: vertices `[V, 3]`, faces `[F, 3]`, at least one.
+
+    Inside is where the winding number is not zero, so parts may overlap. Each point has its own
+    rays: results depend neither on the number of threads nor on the other points asked for.
+    """
+
+    def __init__(self, vertices: np.ndarray, faces: np.ndarray, threads: int = 1):
+        import open3d
+
+        self._tensor, self._threads = open3d.core.Tensor, threads
+        self.vertices = np.ascontiguousarray(vertices, dtype=np.float32)
+        self.faces = np.ascontiguousarray(faces, dtype=np.int32)
+        self._scene = open3d.t.geometry.RaycastingScene(nthreads=threads)
+        self._scene.add_triangles(
+            self._tensor(self.vertices), self._tensor(self.faces.astype(np.uint32))
+        )
+
+    @cached_property
+    def normals(self) -> np.ndarray:
+        """Unit normals `[F, 3]` float64 of the triangles; zero where one has no area."""
+        return self._crossed / np.maximum(np.linalg.norm(self._crossed, axis=1), 1e-30)[:, None]
+
+    @cached_property
+    def _crossed(self) -> np.ndarray:
+        a, b, c = (self.vertices[self.faces[:, i]].astype(np.float64) for i in range(3))
+        return np.cross(b - a, c - a)
+
+    def winding(self, points: np.ndarray, direction: np.ndarray = DIRECTIONS[0]) -> np.ndarray:
+        """Winding numbers `[n]` int64 of the surface around points `[n, 3]`, along one ray each.
+
+        It is how often the ray leaves the surface less how often it enters. Of a closed surface
+        it does not depend on the direction.
+        """
+        points = np.asarray(points, dtype=np.float32)
+        rays = np.concatenate([points, np.broadcast_to(direction, points.shape)], axis=1)
+        hits = self._scene.list_intersections(
+            self._tensor(rays.astype(np.float32)), nthreads=self._threads
+        )
+        leaves = np.sign(self.normals[hits["primitive_ids"].numpy()] @ direction)
+        count = np.bincount(hits["ray_ids"].numpy(), weights=leaves, minlength=len(points))
+        return np.rint(count).astype(np.int64)
+
+    def inside(self, points: np.ndarray) -> np.ndarray:
+        """Which of the points `[n, 3]` are inside, by two of three rays (one may hit an edge)."""
+        first, second = (self.winding(points, way) != 0 for way in DIRECTIONS[:2])
+        split = np.flatnonzero(first != second)
+        if len(split):
+            first[split] = self.winding(np.asarray(points)[split], DIRECTIONS[2]) != 0
+        return first
+
+    def distance(self, points: np.ndarray) -> np.ndarray:
+        """Distance `[n]` float32 of points `[n, 3]` to the surface, without a sign."""
+        points = self._tensor(np.ascontiguousarray(points, dtype=np.float32))
+        return self._scene.compute_distance(points, nthreads=self._threads).numpy()
+
+    def signed_distance(self, points: np.ndarray) -> np.ndarray:
+        """Distance `[n]` float32 of points `[n, 3]` to the surface, negative inside."""
+        return np.where(self.inside(points), -1, 1).astype(np.float32) * self.distance(points)
+
+    def nearest(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Distances `[n]` to the surface and the normals `[n, 3]` where it is nearest."""
+        points = np.ascontiguousarray(points, dtype=np.float32)
+        found = self._scene.compute_closest_points(self._tensor(points), nthreads=self._threads)
+        distances = np.linalg.norm(found["points"].numpy() - points, axis=1)
+        return distances, self.normals[found["primitive_ids"].numpy()]
+
+    def surface(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Points `[count, 3]` float32 spread evenly over the surface, and its normals there."""
+        area = np.cumsum(np.linalg.norm(self._crossed, axis=1))
+        which = np.searchsorted(area, rng.random(count) * area[-1], side="right")
+        which = np.minimum(which, len(self.faces) - 1)
+        root, share = np.sqrt(rng.random(count)), rng.random(count)
+        weights = np.stack([1 - root, root * (1 - share), root * share], axis=1)
+        points = np.einsum("nc,ncd->nd", weights, self.vertices[self.faces[which]])
+        return points.astype(np.float32), self.normals[which]
+
+
+def closed(faces: np.ndarray) -> bool:
+    """Whether a surface `[F, 3]` has no border: every edge is walked as often there as back."""
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64)
+    side = int(edges.max(initial=0)) + 1
+    there, back = edges @ np.array([side, 1]), edges @ np.array([1, side])
+    return np.array_equal(np.sort(there), np.sort(back))
