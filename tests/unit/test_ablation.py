@@ -54,7 +54,9 @@ def test_the_shipped_variants_are_on_the_default_zoo_and_hold_the_paper():
     default = parse_study({})
     assert study.zoo == default.zoo and study.results == default.results
     own = {"seeds", "steps", "select_every"}
-    assert study.variant("paper").model_dump(exclude=own) == paper.embedder.model_dump(exclude=own)
+    full = study.variant("paper_full_latent")
+    assert full.model_dump(exclude=own) == paper.embedder.model_dump(exclude=own)
+    assert study.variant("paper") == full.model_copy(update={"latent": 1024})
     assert study.variant("default") == study.embedder
 
 
