@@ -14,7 +14,7 @@ from lib.config import Controls, Exploration
 from lib.explore import latents, optimization
 from lib.explore.interpolation import COLUMNS, interpolate, points_of
 from lib.explore.optimization import COLUMNS as OPTIMIZATION_COLUMNS
-from lib.explore.optimization import _Best, optimize
+from lib.explore.optimization import Best, optimize
 from toy import NAMES
 
 CFG = Exploration(
@@ -179,7 +179,7 @@ def test_the_best_allowed_step_is_tested(toy):
     population = toy.zoo["train"]["LeNetLike"]
     order = population.scores.argsort(descending=True)
     good, bad = population.flat[order[:1]], torch.zeros_like(population.flat[:1])
-    best = _Best(population, toy.validation)
+    best = Best(population, toy.validation)
     best.see(0, torch.cat([good, bad, good]), torch.tensor([False, True, False]))
     best.see(5, torch.cat([bad, good, good]), torch.tensor([True, True, False]))
     best.see(10, torch.cat([good, bad, good]), torch.tensor([False, True, False]))

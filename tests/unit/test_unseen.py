@@ -212,7 +212,7 @@ def test_one_epoch_is_that_of_a_plain_loop(toy):
     start = fresh_networks(LEFT, toy.images, 2, ("b",))
     cfg = Training(batch_size=32, learning_rate=0.03, weight_decay=1e-3)
     cfg = finetune.shortened(cfg, 1, schedule="constant")
-    made = finetune.one_epoch(space, start, cfg, ("tune",), toy.images, ENGINE)
+    made = finetune.continued(space, start, cfg, ("tune",), toy.images, ENGINE)[1]
     from lib.training.recipe import Recipe, plan_epoch
 
     streams = [("tune", i) for i in range(2)]

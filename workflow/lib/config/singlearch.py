@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field, ValidationInfo, field_validator
 
 from lib.config.embedding import Embedding
+from lib.config.singlearch_explore import SingleExploration
 from lib.config.types import Block, Count, Name, Rate
 from lib.config.zoo import Instances, Training
 
@@ -48,13 +49,16 @@ class SingleArch(Block):
     )
     refine_rate: Rate = Field(0.02, description="their learning rate (Adam)")
     refine_batch: Count = Field(64, description="images per step")
+    explore: SingleExploration = Field(
+        SingleExploration(), description="what is looked at in the space"
+    )
     ablations: dict[Name, dict[str, Any]] = Field(
         {},
         description="variants of the embedder, as `ablations` on this zoo: keys of the block "
         "`singlearch.embedder` that differ, by the variant's name",
     )
 
-    @field_validator("instances", "training", "embedder", mode="before")
+    @field_validator("instances", "training", "embedder", "explore", mode="before")
     @classmethod
     def _over_own_defaults(cls, value: Any, info: ValidationInfo) -> Any:
         """Keys that are left out are at the defaults of this block, not of the inner one."""

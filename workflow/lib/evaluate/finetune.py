@@ -1,4 +1,4 @@
-"""Generated networks trained further for one epoch, against networks trained from scratch."""
+"""Generated networks trained further, against networks trained from scratch."""
 
 from __future__ import annotations
 
@@ -36,15 +36,16 @@ COLUMNS = (
 Zoo = Mapping[str, Population]
 
 
-def one_epoch(
+def continued(
     space: Space,
     flat: Tensor,
     cfg: Training,
     names: tuple,
     images: ImageSplit,
     engine: Engine,
-) -> Tensor:
-    """Networks [n, P] (fused) after one more epoch of training; `cfg` says how.
+    epochs: Sequence[int] = (1,),
+) -> dict[int, Tensor]:
+    """Networks [n, P] (fused) after so many more epochs of training each; `cfg` says how.
 
     Network i takes its order of images and its crops from the streams (*names, i, ...).
     """
@@ -57,9 +58,13 @@ def one_epoch(
         }
     )
     stack = {name: part.clone() for name, part in space.layout.unflatten(flat).items()}
-    made = backend(engine)(space.module, stack, cfg, rates, images)
-    made.epoch(plan_epoch(cfg, recipes, streams, 0, len(images.y)))
-    return space.layout.flatten({name: made.stack[name].detach().clone() for name in stack})
+    made, found = backend(engine)(space.module, stack, cfg, rates, images), {}
+    for epoch in range(max(epochs)):
+        made.epoch(plan_epoch(cfg, recipes, streams, epoch, len(images.y)))
+        if epoch + 1 in epochs:
+            now = {name: made.stack[name].detach().clone() for name in stack}
+            found[epoch + 1] = space.layout.flatten(now)
+    return found
 
 
 def from_scratch(
@@ -124,7 +129,7 @@ def finetuned_rows(
             ends = [embedder.arm.encode(end.space.architecture, end.flat) for end in (first, last)]
             flat = embedder.arm.decode(name, mix(ends[0][:count], ends[1][:count], gamma))
         streams = ("unseen", seed, label(left_out), name, "finetune")
-        tuned = one_epoch(space, flat, cfg_training, streams, images, engine)
+        tuned = continued(space, flat, cfg_training, streams, images, engine)[1]
         for method, epochs, networks in (("generated", 0, flat), ("finetuned", 1, tuned)):
             rows += _rows(left_out, space, method, epochs, pairs, networks, (images, test), seed)
     return rows

@@ -155,9 +155,8 @@ def _overlap(wrong: Tensor, others: Tensor) -> Tensor:
 
 def _nearest(agreement: Tensor, known: Tensor, outputs: Tensor) -> int:
     """Of the training networks that agree on most images, that whose outputs are closest (KL)."""
-    distance = losses.distillation(known, outputs, TEMPERATURE)
-    distance[agreement < agreement.max()] = torch.inf
-    return int(distance.argmin())
+    tied = (agreement == agreement.max()).nonzero().flatten()
+    return int(tied[losses.distillation(known[tied], outputs, TEMPERATURE).argmin()])
 
 
 def zoo_rows(

@@ -7,7 +7,7 @@ cross entropy of the architecture head to the required architecture.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 import torch
@@ -37,7 +37,7 @@ COLUMNS = (
 KL_WEIGHT, LABEL_WEIGHT = 0.9, 0.1
 
 
-class _Best:
+class Best:
     """Validation accuracies [n] while optimising; keeps each one's best network so far."""
 
     def __init__(self, population: Population, validation: ImageSplit) -> None:
@@ -86,6 +86,24 @@ class _Best:
         return rows
 
 
+def teacher_loss(
+    batch: int, images: ImageSplit, teacher: Tensor, temperature: float
+) -> Callable[[Callable[[Tensor], Tensor], torch.Generator], Tensor]:
+    """The loss of networks pulled to a teacher, from a function that runs them and a generator.
+
+    0.9 KL to the teacher's logits [images, K] (not times T^2) + 0.1 cross entropy to the labels,
+    on `batch` training images drawn anew each time: [n].
+    """
+
+    def loss(run: Callable[[Tensor], Tensor], rng: torch.Generator) -> Tensor:
+        chosen = torch.randint(len(images.y), (batch,), generator=rng)
+        outputs = run(images.x[chosen])
+        pull = losses.distillation(outputs, teacher[chosen], temperature) / temperature**2
+        return KL_WEIGHT * pull + LABEL_WEIGHT * losses.labels(outputs, images.y[chosen])
+
+    return loss
+
+
 def optimize(
     embedder: Embedder,
     seed: int,
@@ -105,18 +123,12 @@ def optimize(
     of steps and images; `best_of_zoo`, the training network of best validation accuracy.
     """
     names, arm, rows = list(embedder.architectures), embedder.arm, []
+    batch_loss = teacher_loss(cfg.optimization_batch, images, teacher, arm.cfg.temperature)
     starts, begin = _starts(embedder, train, cfg, ("optimization", study_seed, seed))
     for wanted, name in enumerate(names):
         population, streams = train[name], ("optimization", study_seed, seed, name)
 
-        def batch_loss(run, rng):
-            chosen = torch.randint(len(images.y), (cfg.optimization_batch,), generator=rng)
-            outputs = run(images.x[chosen])
-            temperature = arm.cfg.temperature
-            pull = losses.distillation(outputs, teacher[chosen], temperature) / temperature**2
-            return KL_WEIGHT * pull + LABEL_WEIGHT * losses.labels(outputs, images.y[chosen])
-
-        best = _Best(population, validation)
+        best = Best(population, validation)
         latent = begin.clone().requires_grad_()
         optimizer = torch.optim.Adam([latent], lr=cfg.optimization_rate)
         for step in track(range(cfg.optimization_steps + 1), f"optimising towards {name}"):
@@ -144,7 +156,7 @@ def optimize(
             optimizer.step()
         rows += best.table("latent", starts, seed, test)
 
-        fresh = _Best(population, validation)
+        fresh = Best(population, validation)
         distill(
             population.space,
             fresh_networks(name, images, len(starts), streams),
@@ -156,7 +168,7 @@ def optimize(
             fresh.see,
         )
         rows += fresh.table("distilled", [f"fresh-{i}" for i in range(len(starts))], seed, test)
-        zoo = _Best(population, validation)
+        zoo = Best(population, validation)
         zoo.see(0, population.best()[None])
         rows += zoo.table("best_of_zoo", [population.names[population.scores.argmax()]], seed, test)
     return pd.DataFrame(rows, columns=COLUMNS)
