@@ -22,6 +22,7 @@ from lib.embed.arm import Arm, Space
 
 HEAD_WIDTH = 64
 PLACE = 8  # numbers of a latent that say which architecture it is; the others say which network
+APART = 4.0  # spread of the places; architectures lie further apart than networks of one of them
 
 
 class LowRank(Arm):
@@ -46,7 +47,7 @@ class LowRank(Arm):
             self.scale[name] = fixed(size)
             self.base[name] = nn.Parameter(torch.zeros(size))
             self.directions[name] = nn.Parameter(torch.randn(cfg.rank, size) * 0.3 / cfg.rank**0.5)
-        self.place = nn.Parameter(torch.randn(len(spaces), PLACE))
+        self.place = nn.Parameter(APART * torch.randn(len(spaces), PLACE))
         self.trunk = nn.Linear(cfg.latent, cfg.rank)
         self.head = nn.Sequential(
             nn.Linear(PLACE, HEAD_WIDTH), nn.GELU(), nn.Linear(HEAD_WIDTH, len(spaces))
