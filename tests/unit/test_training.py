@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import subprocess
@@ -450,6 +451,10 @@ def test_snapshots_are_rows_after_the_selected_with_metrics_of_their_own(kernels
             assert columns["selected_epoch"][row] == number - 1
             assert math.isnan(columns["validation_accuracy"][row]) == (number == 0)
             assert columns["seed"][row] == columns["seed"][i]
+        curve, at = json.loads(columns["train_curve"][row]), columns["selected_epoch"][row]
+        assert len(curve) == (number if number >= 0 else columns["epochs"][i])
+        if at >= 0:
+            assert curve[at] == pytest.approx(columns["train_accuracy"][row], abs=1e-4)
         if number == columns["epochs"][i] and columns["selected_epoch"][i] == number - 1:
             assert all(torch.equal(v[row], v[i]) for v in trained.stack.values())
 
@@ -493,6 +498,9 @@ def test_a_diverged_instance_keeps_what_was_selected_before(kernels, monkeypatch
     spoil(monkeypatch, instance=0, epoch=2, value=math.nan)
     trained = fit([0], Training(epochs=4, **cfg), kernels=kernels)
     before.columns |= {"status": ["diverged"], "diverged_epoch": [2], "epochs": [4]}
+    (curve,), (first,) = trained.columns["train_curve"], before.columns["train_curve"]
+    assert json.loads(curve)[:2] == json.loads(first) and len(json.loads(curve)) == 3
+    before.columns["train_curve"] = [curve]
     assert trained.columns["selected_epoch"][0] in (0, 1)
     assert same(trained, before, [0])
 

@@ -14,7 +14,6 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import torch
-from threadpoolctl import threadpool_limits
 
 from lib import ensemble
 from lib.config import SingleExploration
@@ -184,10 +183,9 @@ def predict(
     features, targets = feature_sets(embedder, zoo, cfg.components), targets_of(zoo, images)
     rows = []
     todo = [(key, model) for key in features for model in MODELS[key]]
-    with threadpool_limits(1):
-        for (key, model), (target, wanted) in track(list(product(todo, targets.items())), "fits"):
-            given = FITS[model](features[key], wanted)
-            rows.append(_row(key, model, target, wanted["test"], given, seed))
+    for (key, model), (target, wanted) in track(list(product(todo, targets.items())), "fits"):
+        given = FITS[model](features[key], wanted)
+        rows.append(_row(key, model, target, wanted["test"], given, seed))
     own = targets["test_accuracy"]["test"], zoo["test"].frame["validation_accuracy"].to_numpy()
     rows.append(_row("validation_accuracy", "none", "test_accuracy", *own, seed))
     return pd.DataFrame(rows, columns=COLUMNS)

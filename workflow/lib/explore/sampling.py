@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from lib import ensemble
@@ -126,7 +125,7 @@ def draw(
     train, found = zoo["train"], []
     name, arm = train.space.architecture, embedder.arm
     known, held_out = bands_of(train, train), bands_of(train, zoo["validation"])
-    with torch.no_grad(), threadpool_limits(1):
+    with torch.no_grad():
         latents, others = (
             arm.encode(name, zoo[split].flat).cpu().double().numpy()
             for split in ("train", "validation")

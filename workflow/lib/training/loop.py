@@ -6,6 +6,7 @@ from streams named after it, so its result does not depend on which instances sh
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
@@ -43,7 +44,8 @@ class TrainedStack:
         columns: What is known of each row. `instance` is its place among the instances;
             `checkpoint_epoch` is -1 for a selected state, else the number of epochs that had
             passed; `selected_epoch` is the (0-based) epoch after which a row's state was taken,
-            -1 for an initialisation.
+            -1 for an initialisation; `train_curve` is a JSON list: the share of training images
+            predicted right, while weights moved, in each epoch (of a snapshot: up to it).
         engine: What computed it (`Engine.record`).
     """
 
@@ -138,6 +140,7 @@ class _Group:
         self.backend: Backend = backend(engine)(module, stack, cfg, rates, images)
         self.done = 0  # epochs
         self.diverged = np.full(len(names), -1)
+        self.curves: list[list[float | None]] = [[] for _ in names]
         self.best = _Kept(self.backend.stack, len(names))
         self.snapshots: dict[int, _Kept] = {}
         self._snapshot(list(range(len(names))), self.best.metrics)
@@ -158,6 +161,8 @@ class _Group:
         sound = np.isfinite(losses) & _finite(self.backend.stack)[who]
         metrics = np.full((len(self.names), len(METRICS)), np.nan)
         metrics[who, 0], metrics[who, 1] = losses, hits
+        for i, hit in zip(who, np.round(hits, 4).tolist(), strict=True):
+            self.curves[i].append(hit if math.isfinite(hit) else None)
         self.diverged[np.array(who)[~sound]] = epoch
         selected = {i for i in who if selects(self.cfg, self.recipes[i], epoch)}
         judged = [
@@ -194,6 +199,7 @@ class _Group:
                     "init_scale": recipe.init_scale,
                     "batch_size": self.cfg.batch_size,
                     "diverged_epoch": int(self.diverged[i]),
+                    "train_curve": json.dumps(self.curves[i][: number if number >= 0 else None]),
                     **dict(zip(METRICS, kept.metrics[i].tolist(), strict=True)),
                 }
                 yield i, columns, ensemble.select(kept.stack, i)
