@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lib.alignment import Neurons
 from lib.config import Embedding, LossWeights
 from lib.embed import losses
 from lib.embed.arm import EmbedderError, Space, find_arm
@@ -73,6 +74,34 @@ def test_a_transformer_without_positions_sees_no_order_in_a_layer(depth):
     arm.scale["LeNetLike"].data.fill_(1.0)
     before, after = (arm.encode("LeNetLike", f) for f in (flats["LeNetLike"], flat))
     assert not torch.allclose(before, after, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_neurons_in_another_order_compute_the_same(name):
+    space, flat = Space.of(name, 1, 8, 10), networks(name)
+    shuffled = Neurons.of(space.module).shuffle(flat, generator("order"))
+    x = torch.randn(5, 1, 8, 8, generator=generator("x"))
+    assert not shuffled.equal(flat)
+    assert shuffled.sort(1).values.equal(flat.sort(1).values)
+    assert torch.allclose(space.run(shuffled, x), space.run(flat, x), rtol=1e-3, atol=1e-3)
+
+
+def test_aligned_neurons_have_one_latent_in_any_order():
+    arm, flats = prepared(arm="transformer", options={"depth": 0, "order": "aligned"})
+    for name, flat in flats.items():
+        best = flat[2:]  # of the highest score: in its own order the nearest is itself
+        shuffled = arm.neurons[name].shuffle(best, generator("order"))
+        assert not shuffled.equal(best)
+        assert arm.observe(name, shuffled).equal(arm.observe(name, best))
+        assert arm.encode(name, shuffled).equal(arm.encode(name, best))
+
+
+def test_shuffling_is_only_done_to_versions_and_only_if_asked():
+    flat = networks("ResNet8")
+    for order, same in (("given", True), ("shuffled", False)):
+        arm, _ = prepared(arm="transformer", options={"order": order}, weight_noise=0.0)
+        assert arm.perturb("ResNet8", flat, generator("v")).equal(flat) == same
+        assert arm.observe("ResNet8", flat).equal(flat / arm.scale["ResNet8"])
 
 
 @pytest.mark.parametrize("name", ["transformer", "positional"])

@@ -96,6 +96,19 @@ class Neurons:
             _align([group.views(row) for group in self.groups], wanted)
         return torch.from_numpy(found).to(flat.device)
 
+    def shuffle(self, flat: Tensor, rng: torch.Generator) -> Tensor:
+        """Networks [n, P], each with its neurons in an order drawn at random.
+
+        Each computes what it did before.
+        """
+        found = flat.cpu().numpy().copy()
+        for row in found:
+            for group in self.groups:
+                order = torch.randperm(group.size, generator=rng).numpy()
+                for view in group.views(row):
+                    view[:] = view[order]
+        return torch.from_numpy(found).to(flat.device)
+
 
 def _align(own: list[list[np.ndarray]], wanted: list[list[np.ndarray]]) -> None:
     for _ in range(ROUNDS):

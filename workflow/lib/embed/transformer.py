@@ -8,16 +8,18 @@ that the order of its neurons, which means nothing, counts only through their po
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
+from lib.alignment import Neurons
 from lib.config import Embedding
 from lib.config.types import Count
-from lib.embed.arm import Space, arm
-from lib.embed.lowrank import PLACE, LowRank
+from lib.embed.arm import EmbedderError, Space, arm
+from lib.embed.lowrank import PLACE, LowRank, fixed
 from lib.embed.rows import Rows
 
 FREQUENCIES = 6
@@ -37,6 +39,11 @@ class Transformer(LowRank):
             2, ge=0, description="blocks of attention; 0: the rows of a layer as an unordered set"
         )
         positions: bool = Field(True, description="whether a token says where in its layer it is")
+        order: Literal["given", "shuffled", "aligned"] = Field(
+            "given",
+            description="neurons as they are; put in random orders in noisy versions of training "
+            "networks; or put in the order nearest to that of the best training network, always",
+        )
 
     def __init__(
         self, spaces: Mapping[str, Space], cfg: Embedding, image: tuple[int, ...], classes: int
@@ -47,8 +54,11 @@ class Transformer(LowRank):
         self.rows = {name: Rows.of(s.layout, self.options.token) for name, s in spaces.items()}
         self.lift, self.settle = nn.Linear(self.options.token, width), nn.Linear(width, width)
         self.where = nn.Linear(4 * FREQUENCIES, width)
+        self.neurons = {name: self._neurons(space) for name, space in spaces.items()}
+        self.nearest = nn.ParameterDict()
         self.layers, self.readers = nn.ModuleDict(), nn.ModuleDict()
         for name, rows in self.rows.items():
+            self.nearest[name] = fixed(spaces[name].layout.size)
             self.layers[name] = nn.Embedding(rows.count, width)
             self.readers[name] = nn.Linear(rows.count * width, cfg.latent - PLACE)
         self.blocks = nn.ModuleList(
@@ -58,8 +68,39 @@ class Transformer(LowRank):
             for _ in range(self.options.depth)
         )
 
+    def _neurons(self, space: Space) -> Neurons | None:
+        found = Neurons.of(space.module)
+        if found is None and self.options.order != "given":
+            raise EmbedderError(
+                f"embedder.options.order is {self.options.order}: it is not known how the neurons "
+                f"of {space.architecture} may be ordered; it must be given"
+            )
+        return found
+
+    @torch.no_grad()
+    def prepare(
+        self,
+        networks: Mapping[str, Tensor],
+        scores: Mapping[str, Tensor],
+        x: Tensor,
+        rng: torch.Generator,
+    ) -> None:
+        """Take the best training networks too, whose order of neurons counts."""
+        super().prepare(networks, scores, x, rng)
+        for name, flat in networks.items():
+            self.nearest[name].copy_(flat[scores[name].argmax()])
+
+    def perturb(self, architecture: str, flat: Tensor, rng: torch.Generator) -> Tensor:
+        """Noise, as ever, and new orders where the options say so."""
+        flat = super().perturb(architecture, flat, rng)
+        if self.options.order == "shuffled":
+            flat = self.neurons[architecture].shuffle(flat, rng)
+        return flat
+
     def observe(self, architecture: str, flat: Tensor) -> Tensor:
         """The weights themselves, every layer at unit spread."""
+        if self.options.order == "aligned":
+            flat = self.neurons[architecture].align(flat, self.nearest[architecture])
         return flat / self.scale[architecture]
 
     def read(self, architecture: str, seen: Tensor) -> Tensor:
