@@ -25,6 +25,7 @@ study: venv
 
 ablations: venv
 	snakemake --cores $(CORES) --configfile config/ablations.yaml -- ablations
+	snakemake --cores $(CORES) --configfile config/left_out.yaml -- unseen_page
 
 test: venv
 	python -m pytest $(ARGS)

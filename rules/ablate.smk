@@ -1,6 +1,8 @@
-"""Variants of the embedder, trained and compared on the study's zoo; made on request only.
+"""Variants of the embedder, trained and compared on the study's zoo, and tables of what comes out
+for documents; made on request only.
 
-Output: ablations/*/seed_*/{embedder.safetensors,losses.csv,scores.csv}, ablations/ablations.{csv,md}.
+Output: ablations/*/seed_*/{embedder.safetensors,losses.csv,scores.csv}, ablations/ablations.{csv,md},
+ablations/unseen.md.
 """
 
 VARIANTS = {name: STUDY.variant(name) for name in STUDY.ablations}
@@ -73,3 +75,21 @@ rule ablations:
         "Ablations: the table"
     script:
         "../workflow/scripts/ablations.py"
+
+
+rule unseen_page:
+    input:
+        table=rules.unseen.output.table,
+        finetune=rules.unseen.output.finetune,
+    output:
+        RESULTS / "ablations/unseen.md",
+    log:
+        RESULTS / "logs/unseen_page.log",
+    conda:
+        "../envs/report.yaml"
+    params:
+        code=code_hash("lib.report.unseen"),
+    message:
+        "Ablations: architectures never seen, the table"
+    script:
+        "../workflow/scripts/unseen_page.py"

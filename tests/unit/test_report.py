@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.evaluate.statistics import mean_interval
-from lib.report import ReportError, index_page, multiarch_report, without_run
+from lib.report import ReportError, index_page, multiarch_report, unseen, without_run
+from lib.report.blocks import Cell, Table
 from lib.report.inputs import MultiarchData
 from lib.report.pictures import SIGNED, levels, palette, png, shrink
 from lib.report.style import interval, percent, points
@@ -212,6 +213,17 @@ def test_the_zoo_table_counts_status_and_epoch(files):
     edit(files.catalogue, checkpoints)
     assert statuses() == expected
     assert "1 after 0, 2 after 3" in page(files)
+
+
+def test_a_table_is_markdown_too(files):
+    frames = [pd.read_csv(path) for path in (files.unseen, files.unseen_finetune)]
+    for table in unseen.tables(*frames):
+        lines = [line.strip("| ").split(" | ") for line in table.markdown.splitlines()]
+        assert lines[0] == list(table.columns) and set(lines[1]) == {"---"}
+        assert {len(line) for line in lines} == {len(table.columns)}
+        assert len(lines) == 2 + len(table.rows)
+    grouped = Table("t", ("A",), [[Cell("x", "y")]], "", "s", group=["first"])
+    assert grouped.markdown == "|  | A |\n| --- | --- |\n| first | x (y) |\n"
 
 
 def test_a_zoo_of_which_all_have_diverged_has_a_table(files):

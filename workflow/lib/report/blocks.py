@@ -85,6 +85,18 @@ class Table:
         """Names of the row groups in order, empty where rows are not grouped."""
         return list(dict.fromkeys(self.group))
 
+    @property
+    def markdown(self) -> str:
+        """The rows as Markdown, the second line of a cell in brackets; without the caption."""
+        lines = [list(self.columns), ["---"] * len(self.columns)]
+        for k, row in enumerate(self.rows):
+            cells = [f"{cell.text} ({cell.small})" if cell.small else cell.text for cell in row]
+            lines.append([self.group[k], *cells] if self.group else cells)
+        if self.group:
+            lines[0].insert(0, "")
+            lines[1].insert(0, "---")
+        return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
 
 @dataclass(frozen=True)
 class Picture:

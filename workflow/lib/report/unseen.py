@@ -57,6 +57,11 @@ def section(frame: pd.DataFrame, finetuning: pd.DataFrame, palette: Palette) -> 
     )
 
 
+def tables(frame: pd.DataFrame, finetuning: pd.DataFrame) -> tuple[Table, Table]:
+    """What is generated beside its controls, and what becomes of it when trained further."""
+    return _table(measure(frame)), _tuning_table(finetuning)
+
+
 def _table(found: Sequence[Measured]) -> Table:
     rows, several = [], len({one.left_out for one in found}) > 1
     for one in found:

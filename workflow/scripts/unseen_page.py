@@ -1,0 +1,12 @@
+"""What embedders generate of architectures they never saw, as tables for a document."""
+
+import pandas as pd
+
+from lib.progress import job
+from lib.report import unseen
+from lib.repro import atomic
+
+with job("unseen architectures, for people", snakemake.log[0]):
+    frames = [pd.read_csv(snakemake.input[key]) for key in ("table", "finetune")]
+    with atomic(snakemake.output[0]) as temporary:
+        temporary.write_text("\n".join(table.markdown for table in unseen.tables(*frames)))
