@@ -96,6 +96,17 @@ def singlearch_code(arm):
     )
 
 
+def shapes_code(arm):
+    """The digest of the code that trains an embedder of fields with this arm."""
+    return code_hash(
+        "lib.embed.shapes",
+        "lib.embed.product",
+        "lib.fields",
+        nets.field_module_of(FIELD),
+        find_arm(arm).__module__,
+    )
+
+
 def seen(wildcards):
     """The architectures that an embedder is trained on."""
     return [name for name in ARCHITECTURES if name not in LEFT_OUT[wildcards.left_out]]

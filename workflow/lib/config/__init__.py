@@ -6,8 +6,9 @@
 from lib.config.embedding import Embedding, LossWeights
 from lib.config.images import Augmentation, Images
 from lib.config.multiarch import Controls, Exploration, Unseen
+from lib.config.shapes import FieldTraining, ShapeExploration, Shapes
 from lib.config.singlearch import SingleArch
-from lib.config.shapes import FieldTraining
+from lib.config.singlearch_explore import SingleExploration
 from lib.config.study import Study
 from lib.config.types import (
     Block,
@@ -34,7 +35,10 @@ __all__ = [
     "Kernels",
     "LossWeights",
     "Precision",
+    "ShapeExploration",
+    "Shapes",
     "SingleArch",
+    "SingleExploration",
     "Study",
     "Teacher",
     "Training",

@@ -11,6 +11,8 @@ from lib.config.embedding import Embedding, LossWeights
 from lib.config.types import Block, Count, Name, Rate, Weight
 from lib.config.zoo import Instances
 
+ABLATED = ("embedder", "trained_on", "truncation", "warp")
+
 
 class FieldTraining(Block):
     """How the fields of a zoo of shapes are trained: mean squared error, Adam."""
@@ -53,6 +55,9 @@ class Shapes(Block):
     samples: Count = Field(
         20000, description="points of a shape whose signed distances its field is trained on"
     )
+    near: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.8, description="share of them near the surface, on several scales"
+    )
     uniform: Count = Field(
         20000, description="further points, evenly in the cube, that fields are judged by"
     )
@@ -89,6 +94,9 @@ class Shapes(Block):
         description="the latent space; `probes` are points, `batch_size` is points of each field "
         "in a step",
     )
+    trained_on: Count | None = Field(
+        None, description="training shapes that the embedder is given; by default all"
+    )
     truncation: Rate = Field(
         0.1, description="distance beyond which differences between fields count ever less"
     )
@@ -104,8 +112,8 @@ class Shapes(Block):
     )
     ablations: dict[Name, dict[str, Any]] = Field(
         {},
-        description="variants of the block `shapes`, each with a zoo and an embedder of its own: "
-        "keys that differ, by the variant's name",
+        description="variants of the space, as `ablations` on this zoo: keys of the block `shapes` "
+        "that differ, by the variant's name, out of `embedder`, `trained_on`, `truncation`, `warp`",
     )
 
     @field_validator("instances", "training", "embedder", "explore", mode="before")
@@ -115,3 +123,20 @@ class Shapes(Block):
         if not isinstance(value, Mapping):
             return value
         return cls.model_fields[info.field_name].default.model_dump() | dict(value)
+
+    def variant(self, name: str) -> Shapes:
+        """The block of an ablation: this one, with what the variant changes.
+
+        Raises:
+            ValidationError: the result is no valid block `shapes`.
+            ValueError: the variant changes what the zoo is made of.
+        """
+        changes = dict(self.ablations[name])
+        if others := set(changes) - set(ABLATED):
+            raise ValueError(
+                f"{sorted(others)[0]} would need another zoo; a variant may change "
+                f"{', '.join(ABLATED)}"
+            )
+        if isinstance(changes.get("embedder"), Mapping):
+            changes["embedder"] = self.embedder.changed(changes["embedder"]).model_dump()
+        return Shapes.model_validate(self.model_dump() | changes)

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from lib.config.embedding import Embedding
 from lib.config.images import Images
 from lib.config.multiarch import Controls, Exploration, Unseen
+from lib.config.shapes import Shapes
 from lib.config.singlearch import SingleArch
 from lib.config.types import Block, Count, Name
 from lib.config.zoo import Teacher, Zoo
@@ -22,7 +23,7 @@ class Study(Block):
     results: str = Field(
         "results", min_length=1, description="folder of everything the study makes"
     )
-    parts: tuple[Literal["multiarch", "singlearch"], ...] = Field(
+    parts: tuple[Literal["multiarch", "singlearch", "shapes"], ...] = Field(
         ("multiarch",),
         min_length=1,
         description="the parts that a run without targets makes, each with a report of its own",
@@ -51,6 +52,7 @@ class Study(Block):
     )
 
     singlearch: SingleArch = Field(SingleArch(), description="the space of one architecture")
+    shapes: Shapes = Field(Shapes(), description="the space of shapes")
 
     @model_validator(mode="after")
     def _consistent(self) -> Study:

@@ -26,9 +26,24 @@ Network = nn.Module | Mapping[str, Tensor] | str
 
 
 def make_arm(
-    cfg: Embedding, architectures: Sequence[str], image: tuple[int, int, int], classes: int
+    cfg: Embedding,
+    architectures: Sequence[str],
+    image: tuple[int, ...],
+    classes: int,
+    field: Mapping[str, Any] | None = None,
 ) -> Arm:
-    """A freshly initialised arm for these architectures and images [C, H, W]."""
+    """A freshly initialised arm for these architectures and images [C, H, W].
+
+    Args:
+        cfg: the arm and how it is trained.
+        architectures: of the networks, in class order.
+        image: shape of an input; (3,) for fields.
+        classes: number of outputs; 1 for fields.
+        field: for signed distance fields, widths and omega that they are built with.
+    """
+    if field:
+        spaces = {name: Space.of_field(name, **field) for name in architectures}
+        return find_arm(cfg.arm)(spaces, cfg, image, classes)
     channels, size, _ = image
     spaces = {name: Space.of(name, channels, size, classes) for name in architectures}
     return find_arm(cfg.arm)(spaces, cfg, image, classes)
@@ -127,6 +142,8 @@ class Embedder:
         shapes, image = _shapes(state), self.card["image"]
         for name, space in self.arm.spaces.items():
             if shapes != {entry.name: entry.shape for entry in space.layout.entries}:
+                if "field" in self.card:
+                    continue
                 module, pairs = self._unfused(name)
                 if shapes != _shapes(module.state_dict()):
                     continue
@@ -198,6 +215,7 @@ def load_embedder(path: str | Path, device: str = "cpu") -> Embedder:
                 card["architectures"],
                 tuple(card["image"]),
                 len(card["classes"]),
+                card.get("field"),
             )
         arm.load_state_dict(state)
     except FileNotFoundError as error:

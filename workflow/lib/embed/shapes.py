@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -30,6 +30,10 @@ class Fields:
     near: Tensor
     uniform: Tensor
     inside: Tensor
+
+    def first(self, count: int | None) -> Fields:
+        """The first `count` of them, or all."""
+        return Fields(*(getattr(self, part.name)[:count] for part in fields(self)))
 
 
 def iou(first: Tensor, second: Tensor) -> Tensor:
@@ -102,23 +106,23 @@ class ShapeObjective:
         return found["validation_iou"]
 
 
-def train(arm: Arm, names: tuple, fields: Fields, held_out: Fields, cfg: Shapes) -> Curves:
+def train(arm: Arm, names: tuple, known: Fields, held_out: Fields, cfg: Shapes) -> Curves:
     """Train `arm` in place and leave it at its best checkpoint by IoU on held-out shapes.
 
     Args:
         arm: a freshly built arm whose one space is that of the fields.
         names: names of its random streams.
-        fields: training fields.
+        known: training fields.
         held_out: validation fields.
         cfg: truncation and warp; the arm's own config says how it is trained.
 
     Raises:
         EmbedderError: there are no training or no validation fields.
     """
-    if not (len(fields.flat) and len(held_out.flat)):
+    if not (len(known.flat) and len(held_out.flat)):
         raise EmbedderError("no fields to train and select the embedder with: all have diverged")
-    (name,), inside = arm.spaces, fields.inside.float().mean(1)
+    (name,), alike = arm.spaces, torch.zeros(len(known.flat))
     arm.prepare(
-        {name: fields.flat}, {name: inside}, fields.near.flatten(0, 1), generator(*names, "prepare")
+        {name: known.flat}, {name: alike}, known.near.flatten(0, 1), generator(*names, "prepare")
     )
-    return fit(arm, names, ShapeObjective(arm, fields, held_out, cfg))
+    return fit(arm, names, ShapeObjective(arm, known, held_out, cfg))

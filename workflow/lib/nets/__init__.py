@@ -96,11 +96,21 @@ def build_field(name: str, widths: Sequence[int], omega: float) -> nn.Module:
         UnknownArchitecture: naming the known ones.
         ArchitectureError: no hidden layer, or one without neurons.
     """
-    if name not in _fields:
-        raise UnknownArchitecture(f"unknown field {name!r}; known are {', '.join(_fields)}")
+    builder = _field(name)
     if not widths or min(widths) < 1:
         raise ArchitectureError(f"{name} needs hidden layers of at least 1 neuron, got {widths}")
-    return _fields[name](widths, omega)
+    return builder(widths, omega)
+
+
+def field_module_of(name: str) -> str:
+    """The Python module that defines a field, such as "lib.nets.siren"."""
+    return _field(name).__module__
+
+
+def _field(name: str) -> FieldBuilder:
+    if name not in _fields:
+        raise UnknownArchitecture(f"unknown field {name!r}; known are {', '.join(_fields)}")
+    return _fields[name]
 
 
 def names() -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,17 +17,9 @@ from lib.kernels.tracing import trace
 from lib.prep import Layout
 from lib.progress import track
 from lib.repro import generator, seed_for
+from lib.training.loop import TrainedStack
 
 CHUNK = 250  # steps between two lines of progress; changes no result
-
-
-@dataclass(frozen=True)
-class TrainedFields:
-    """What training leaves: weights [n, P], the seed and the last training loss (MSE) of each."""
-
-    flat: Tensor
-    seeds: list[int]
-    loss: np.ndarray
 
 
 def train_fields(
@@ -38,7 +29,7 @@ def train_fields(
     points: np.ndarray,
     distances: np.ndarray,
     shared: tuple | None = None,
-) -> TrainedFields:
+) -> TrainedStack:
     """Train one field for each shape: mean squared error, Adam, half of a batch inside.
 
     Each step draws `cfg.batch_size` samples, half from inside of the shape and half from outside
@@ -52,6 +43,10 @@ def train_fields(
         points: samples [n, M, 3] of each shape.
         distances: their signed distances [n, M], negative inside.
         shared: names of the one stream that all are initialised from; by default each has its own.
+
+    Returns:
+        The states as they are after the last step. Columns: `instance` is the place among the
+        fields, `train_mse` the loss of the last step; a field that is not finite is `diverged`.
 
     Raises:
         UnsupportedError: the module does something there is no kernel for.
@@ -82,7 +77,18 @@ def train_fields(
                 program, state[i], slots, *own, order, rates(cfg, steps, recipe.betas), work
             )
             losses[i] = found[-1]
-    return TrainedFields(state[:, : layout.size].clone(), seeds, losses)
+    flat = state[:, : layout.size].clone()
+    columns = {
+        "instance": list(range(len(names))),
+        "seed": seeds,
+        "status": ["ok" if row.isfinite().all() else "diverged" for row in flat],
+        "steps": [cfg.steps] * len(names),
+        "batch_size": [cfg.batch_size] * len(names),
+        "learning_rate": [cfg.learning_rate] * len(names),
+        "train_mse": losses.tolist(),
+    }
+    engine = {"kernels": "compiled", "device": "cpu"}
+    return TrainedStack(layout.unflatten(flat), columns, engine)
 
 
 def rates(cfg: FieldTraining, steps: np.ndarray, betas: tuple[float, float]) -> np.ndarray:

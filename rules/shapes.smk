@@ -1,0 +1,183 @@
+"""The space of shapes: meshes, signed distances, the fields trained on them, their embedder.
+
+Output: shapes/shapes.csv, shapes/samples/shard_*.h5, shapes/zoo/SIREN/shard_*.{safetensors,csv},
+shapes/weights/SIREN/shard_*.h5, shapes/weights/catalogue.csv, shapes/embedder/seed_*/*,
+shapes/meshes/*/*.ply, shapes/{latent_map,reconstruction,interpolation,completion,sampling}.csv.
+"""
+
+SHAPES = STUDY.shapes
+FIELD = SHAPES.architecture
+SHAPE_SEEDS = list(SHAPES.embedder.seeds)
+SHAPE_SHARDS = numbered(SHAPES.instances.total, SHAPES.shard_size)
+# What the fields depend on, and what the space of them does.
+FIELD_KEYS = {"architecture", "widths", "omega", "init", "training"}
+SPACE_KEYS = {"architecture", "widths", "omega", "embedder", "trained_on", "truncation", "warp"}
+
+
+rule shapes_meshes:
+    output:
+        meshes=directory(RESULTS / "shapes/meshes/original"),
+        table=RESULTS / "shapes/shapes.csv",
+        left_out=RESULTS / "shapes/left_out.csv",
+    log:
+        RESULTS / "logs/shapes/meshes.log",
+    benchmark:
+        RESULTS / "benchmarks/shapes/meshes.tsv"
+    conda:
+        "../envs/mesh.yaml"
+    params:
+        shapes=block(SHAPES, include={"source", "instances"}),
+        seed=STUDY.seed,
+        code=code_hash("lib.data.shapes", "lib.fields"),
+    message:
+        "Shapes: reading or making meshes"
+    script:
+        "../workflow/scripts/shapes_meshes.py"
+
+
+rule shapes_samples:
+    input:
+        meshes=rules.shapes_meshes.output.meshes,
+    output:
+        near=RESULTS / "shapes/samples/shard_{shard}.h5",
+        uniform=RESULTS / "shapes/samples/uniform_{shard}.h5",
+    log:
+        RESULTS / "logs/shapes/samples_{shard}.log",
+    benchmark:
+        RESULTS / "benchmarks/shapes/samples_{shard}.tsv"
+    conda:
+        "../envs/mesh.yaml"
+    params:
+        shapes=block(SHAPES, include={"samples", "near", "uniform"}),
+        instances=lambda wildcards: SHAPE_SHARDS[wildcards.shard],
+        seed=STUDY.seed,
+        code=code_hash("lib.data.meshes", "lib.data.sdf"),
+    message:
+        "Shapes: sampling signed distances, shard {wildcards.shard}"
+    script:
+        "../workflow/scripts/shapes_samples.py"
+
+
+rule shapes_fields:
+    input:
+        near=rules.shapes_samples.output.near,
+    output:
+        states=RESULTS / "shapes/zoo/{field}/shard_{shard}.safetensors",
+        columns=RESULTS / "shapes/zoo/{field}/shard_{shard}.csv",
+    log:
+        RESULTS / "logs/shapes/fields/{field}_{shard}.log",
+    benchmark:
+        RESULTS / "benchmarks/shapes/fields/{field}_{shard}.tsv"
+    wildcard_constraints:
+        field=FIELD,
+    conda:
+        "../envs/torch.yaml"
+    params:
+        shapes=block(SHAPES, include=FIELD_KEYS),
+        instances=lambda wildcards: SHAPE_SHARDS[wildcards.shard],
+        seed=STUDY.seed,
+        code=code_hash("lib.training.fields", nets.field_module_of(FIELD)),
+    message:
+        "Shapes: training {wildcards.field}, shard {wildcards.shard}"
+    script:
+        "../workflow/scripts/train_fields.py"
+
+
+rule shapes_weights:
+    input:
+        states=rules.shapes_fields.output.states,
+        columns=rules.shapes_fields.output.columns,
+        near=rules.shapes_samples.output.near,
+        uniform=rules.shapes_samples.output.uniform,
+    output:
+        RESULTS / "shapes/weights/{field}/shard_{shard}.h5",
+    log:
+        RESULTS / "logs/shapes/weights/{field}_{shard}.log",
+    wildcard_constraints:
+        field=FIELD,
+    conda:
+        "../envs/torch.yaml"
+    params:
+        shapes=block(SHAPES, include=FIELD_KEYS | {"instances"}),
+        code=code_hash("lib.fields", nets.field_module_of(FIELD)),
+    message:
+        "Shapes: extracting {wildcards.field}, shard {wildcards.shard}"
+    script:
+        "../workflow/scripts/extract_fields.py"
+
+
+use rule catalogue as shapes_catalogue with:
+    input:
+        expand(rules.shapes_weights.output, field=FIELD, shard=SHAPE_SHARDS),
+    output:
+        RESULTS / "shapes/weights/catalogue.csv",
+    log:
+        RESULTS / "logs/shapes/catalogue.log",
+    params:
+        architectures=[FIELD],
+        code=code_hash("lib.store"),
+    message:
+        "Shapes: listing all fields"
+
+
+rule shapes_embedder:
+    input:
+        catalogue=rules.shapes_catalogue.output,
+        shards=rules.shapes_catalogue.input,
+        near=expand(rules.shapes_samples.output.near, shard=SHAPE_SHARDS),
+        uniform=expand(rules.shapes_samples.output.uniform, shard=SHAPE_SHARDS),
+    output:
+        embedder=RESULTS / "shapes/embedder/seed_{seed}/embedder.safetensors",
+        card=RESULTS / "shapes/embedder/seed_{seed}/embedder.safetensors.json",
+        losses=RESULTS / "shapes/embedder/seed_{seed}/losses.csv",
+    log:
+        RESULTS / "logs/shapes/embedder/seed_{seed}.log",
+    benchmark:
+        RESULTS / "benchmarks/shapes/embedder/seed_{seed}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: SHAPES.embedder.threads
+    params:
+        shapes=block(SHAPES, include=SPACE_KEYS),
+        seed=STUDY.seed,
+        code=shapes_code(SHAPES.embedder.arm),
+    message:
+        "Shapes: training the embedder, seed {wildcards.seed}"
+    script:
+        "../workflow/scripts/train_shapes.py"
+
+
+SHAPE_SPACE = {
+    "catalogue": rules.shapes_catalogue.output,
+    "shards": rules.shapes_catalogue.input,
+    "embedders": expand(rules.shapes_embedder.output.embedder, seed=SHAPE_SEEDS),
+}
+
+
+rule shapes_reconstruction:
+    input:
+        **SHAPE_SPACE,
+        originals=rules.shapes_meshes.output.meshes,
+    output:
+        table=RESULTS / "shapes/reconstruction.csv",
+        meshes=[
+            directory(RESULTS / "shapes/meshes" / method)
+            for method in ("siren", "decoded", "nearest", "mean")
+        ],
+    log:
+        RESULTS / "logs/shapes/reconstruction.log",
+    benchmark:
+        RESULTS / "benchmarks/shapes/reconstruction.tsv"
+    conda:
+        "../envs/mesh.yaml"
+    threads: STUDY.threads
+    params:
+        shapes=block(SHAPES, include={"architecture", "widths", "omega", "resolution"}),
+        seeds=SHAPE_SEEDS,
+        seed=STUDY.seed,
+        run={"threads": STUDY.threads},
+        code=code_hash("lib.evaluate.shapes"),
+    message:
+        "Shapes: test shapes as meshes, against their originals"
+    script:
+        "../workflow/scripts/shapes_reconstruction.py"

@@ -1,0 +1,68 @@
+"""Test shapes after encoding and decoding, as meshes against their originals, with the controls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lib import meshing
+from lib.embed.arm import Space
+from lib.embed.product import Embedder
+from lib.evaluate.mesh_metrics import compare
+from lib.meshing import Meshed
+from lib.population import Population
+from lib.repro import seed_for
+
+
+@torch.no_grad()
+def compared(embedder: Embedder, train: Population, test: Population) -> dict[str, Tensor]:
+    """Fields [n, P] that stand for each test shape, by method.
+
+    `siren`: its own field, the best that can be; `decoded`: what comes back from its latent;
+    `nearest`: the field of the training shape of the nearest latent; `mean`: the mean of the
+    weights of all training fields, the same for every shape.
+    """
+    arm, (name,) = embedder.arm, embedder.architectures
+    latents, known = arm.encode(name, test.flat), arm.encode(name, train.flat)
+    return {
+        "siren": test.flat,
+        "decoded": arm.decode(name, latents),
+        "nearest": train.flat[torch.cdist(latents, known).argmin(1)],
+        "mean": train.flat.mean(0).expand_as(test.flat),
+    }
+
+
+def meshes(space: Space, flat: Tensor, resolution: int) -> Iterator[Meshed]:
+    """Meshes of the zero sets of fields [n, P], in order; one without a surface has no vertices."""
+
+    @torch.no_grad()
+    def values(which: np.ndarray, points: np.ndarray) -> np.ndarray:
+        return space.run_each(flat[which], torch.from_numpy(points))[..., 0].numpy()
+
+    return meshing.mesh(values, len(flat), resolution)
+
+
+def rows(
+    shapes: list[str],
+    found: Mapping[str, list[Meshed]],
+    originals: list[Meshed],
+    seed: int,
+    **columns: Any,
+) -> Iterator[dict[str, Any]]:
+    """Rows of `reconstruction.csv`: each method's mesh of each shape against the original.
+
+    Args:
+        shapes: names.
+        found: by method, a mesh of each shape.
+        originals: the meshes that the fields were trained on.
+        seed: of the study; points on surfaces are drawn by it and the shape's name.
+        columns: further columns, the same in all rows.
+    """
+    for method, made in found.items():
+        for shape, mesh, original in zip(shapes, made, originals, strict=True):
+            rng = np.random.default_rng(seed_for("metrics", seed, shape))
+            yield {"shape": shape, "method": method, **columns, **compare(mesh, original, rng)}

@@ -1,0 +1,21 @@
+"""Store the fields of one trained shard, with how well each fits its shape."""
+
+from lib import fields
+from lib.config import Shapes
+from lib.data.sdf import read_samples
+from lib.progress import job
+from lib.repro import deterministic, versions
+from lib.store import write_shard
+from lib.training.shard import load_raw
+
+params = snakemake.params
+with job(f"field weights {snakemake.wildcards.shard}", snakemake.log[0]) as log:
+    deterministic(1)
+    cfg = Shapes.model_validate(params.shapes)
+    samples, uniform = (read_samples(snakemake.input[kind]) for kind in ("near", "uniform"))
+    trained = load_raw(snakemake.input.states, snakemake.input.columns)
+    provenance = {"init": cfg.init, "training": params.shapes["training"], "versions": versions()}
+    shard = fields.extract(cfg, trained, cfg.instances, samples, uniform, provenance)
+    write_shard(snakemake.output[0], shard)
+    found = shard.instances[["mse", "sign_accuracy", "iou"]].mean()
+    log.info("mean MSE %.2e, sign accuracy %.3f, IoU %.3f", *found)

@@ -1,0 +1,24 @@
+"""Sample the signed distances around some shapes: where fields are trained, and where judged."""
+
+import numpy as np
+
+from lib.data.meshes import read_mesh
+from lib.data.sdf import sample, write_samples
+from lib.data.solid import Solid
+from lib.fields import shape_name
+from lib.progress import job, track
+from lib.repro import seed_for
+
+params = snakemake.params
+with job(f"samples {snakemake.wildcards.shard}", snakemake.log[0]):
+    near, uniform = [], []
+    cfg = params.shapes
+    for instance in track(range(*params.instances), "shapes"):
+        name = shape_name(instance)
+        mesh = read_mesh(f"{snakemake.input.meshes}/{name}.ply")
+        rng = np.random.default_rng(seed_for("samples", params.seed, instance))
+        near.append((name, *sample(*mesh, cfg["samples"], rng, near=cfg["near"])))
+        points = rng.uniform(-1, 1, (cfg["uniform"], 3)).astype(np.float32)
+        uniform.append((name, points, Solid(*mesh).signed_distance(points)))
+    write_samples(snakemake.output.near, near)
+    write_samples(snakemake.output.uniform, uniform)

@@ -1,0 +1,25 @@
+"""Train the fields of some shapes, each on the samples of its own."""
+
+from lib.config import Shapes
+from lib.data.sdf import read_samples
+from lib.nets import build_field
+from lib.progress import job
+from lib.repro import deterministic
+from lib.training.fields import train_fields
+from lib.training.shard import save_raw
+
+params = snakemake.params
+with job(f"fields {snakemake.wildcards.shard}", snakemake.log[0]):
+    deterministic(1)
+    cfg, name = Shapes.model_validate(params.shapes), snakemake.wildcards.field
+    samples, instances = read_samples(snakemake.input.near), range(*params.instances)
+    trained = train_fields(
+        lambda: build_field(name, cfg.widths, cfg.omega),
+        [("shapes", params.seed, name, instance) for instance in instances],
+        cfg.training,
+        samples.points,
+        samples.distances,
+        ("shapes", params.seed, name) if cfg.init == "shared" else None,
+    )
+    trained.columns["instance"] = list(instances)
+    save_raw(trained, snakemake.output.states, snakemake.output.columns)

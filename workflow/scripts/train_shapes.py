@@ -1,0 +1,36 @@
+"""Train the embedder of the fields of shapes, of one seed; keep its card and its loss curves."""
+
+import pandas as pd
+import torch
+
+from lib import fields
+from lib.config import Shapes
+from lib.data.sdf import read_samples
+from lib.embed import shapes
+from lib.embed.product import Embedder, make_arm
+from lib.progress import job
+from lib.repro import atomic, deterministic, seed_for
+from lib.store import Catalogue
+
+params, seed = snakemake.params, int(snakemake.wildcards.seed)
+with job(f"shape embedder seed {seed}", snakemake.log[0]):
+    cfg = Shapes.model_validate(params.shapes)
+    deterministic(cfg.embedder.threads)
+    catalogue, space = Catalogue.load(snakemake.input.catalogue[0]), fields.space_of(cfg)
+    near, uniform = (
+        [read_samples(path) for path in snakemake.input[kind]] for kind in ("near", "uniform")
+    )
+    train, held_out = (
+        fields.with_points(fields.load(catalogue, space, split), near, uniform)
+        for split in ("train", "validation")
+    )
+    names = ("shapes", params.seed, seed)
+    torch.manual_seed(seed_for(*names, "init"))
+    field = {"widths": cfg.widths, "omega": cfg.omega}
+    arm = make_arm(cfg.embedder, [cfg.architecture], (3,), 1, field)
+    curves = shapes.train(arm, names, train.first(cfg.trained_on), held_out, cfg)
+    card = {"image": [3], "classes": ["distance"], "field": field, "seed": seed}
+    Embedder(arm, card).save(snakemake.output.embedder)
+    with atomic(snakemake.output.losses) as temporary:
+        table = pd.DataFrame(curves.rows, columns=["step", "name", "value"])
+        table.to_csv(temporary, index=False)
