@@ -95,18 +95,24 @@ def test_few_points_are_evaluated_and_all_are_counted():
     assert sum(one.evaluations for one in found) <= field.asked  # padding between fields is extra
 
 
-def test_the_probes_for_steepness_are_counted_too():
-    known, estimated = (
-        next(meshing.mesh(Counted(ball()), 1, 32, lipschitz=bound)) for bound in ([1.5], None)
-    )
-    assert estimated.evaluations >= known.evaluations + 2 * meshing.PROBES
+def test_a_field_is_looked_at_as_closely_as_it_is_steep():
+    def far_off(p):  # three times as steep away from the surface
+        distance = ball()(p)
+        return np.where(distance > 0.6, 3 * distance - 1.2, distance)
+
+    steep = Counted(ball(), lambda p: 3 * ball()(p), far_off)
+    (alike, tripled, mixed) = both(steep, 3, 64)
+    for sparse, whole in (alike, tripled, mixed):
+        same(sparse, whole)
+    assert tripled[0].evaluations == pytest.approx(alike[0].evaluations, rel=0.01)
+    bounded = next(meshing.mesh(Counted(far_off), 1, 64, lipschitz=[3 * meshing.MARGIN]))
+    assert mixed[0].evaluations < 0.7 * bounded.evaluations
 
 
-def test_steepness_bounds_the_field_from_above():
-    field = Counted(ball(), lambda p: 3 * ball(radius=0.2)(p))
-    gentle, steep = meshing.steepness(field, 2)
-    assert 1 <= gentle <= 1.1 * meshing.MARGIN
-    assert 3 <= steep <= 3.3 * meshing.MARGIN
+def test_what_is_tried_to_learn_the_steepness_is_counted():
+    field = Counted(ball())
+    found = next(meshing.mesh(field, 1, 64))
+    assert found.evaluations == field.asked
 
 
 def test_the_result_depends_neither_on_groups_nor_on_batches(monkeypatch):

@@ -1,8 +1,10 @@
 """Meshes of many fields at once, evaluated coarse to fine and only near their surfaces.
 
-A cell is left out when the field at its centre is further from zero than `lipschitz` times the way
-to its corners. Where no two points of a left-out cell break `|f(a) - f(b)| <= lipschitz * |a - b|`,
-it holds no surface, and the mesh is the one of the whole grid, triangle for triangle.
+A cell is left out when the field at its centre is further from zero than it can change on the way
+to a corner: than `L` times that way. Where no point p of a left-out cell with centre c breaks
+`|f(p) - f(c)| <= L * |p - c|`, it holds no surface, and the mesh is the one of the whole grid,
+triangle for triangle. L is given, or taken to be `MARGIN` times the steepest way from the centre to
+a corner of up to `PROBES` cells, anew for each size of cells: fields are often steep only far off.
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ Field = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 COARSEST = 16  # grid steps along an edge of the first cells
 BATCH = 1 << 16  # points handed to the fields at once, all fields together
-PROBES = 4096  # pairs of points from which steepness is estimated
-MARGIN = 1.5  # of the steepest pair found, as steeper ones may lie between
+PROBES = 2048
+MARGIN = 1.5
 EIGHT = np.indices((2, 2, 2)).reshape(3, 8).T
 TINY = 1e-7  # instead of a zero, which makes triangles without area, and outside at the border
 
@@ -45,19 +47,15 @@ def mesh(
     value that is not a number. A field without a surface gives a mesh without vertices.
 
     Args:
-        lipschitz: one bound on steepness per field; estimated by `steepness` if left out.
+        lipschitz: a bound L on the steepness of each field; estimated if left out.
         group: fields evaluated side by side; each takes a byte per grid point.
     """
-    if lipschitz is None:
-        lipschitz = steepness(field, count)
-        probes = 2 * PROBES
-    else:
-        probes = 0
     for first in range(0, count, group):
         which = np.arange(first, min(first + group, count))
-        grids, evaluations = _sparse(field, which, resolution, np.asarray(lipschitz)[which])
+        bounds = None if lipschitz is None else np.asarray(lipschitz, np.float64)[which]
+        grids, evaluations = _sparse(field, which, resolution, bounds)
         for grid, number in zip(grids, evaluations, strict=True):
-            yield Meshed(*surface(grid), int(number) + probes)
+            yield Meshed(*surface(grid), int(number))
 
 
 def dense(field: Field, count: int, resolution: int = 128) -> Iterator[Meshed]:
@@ -67,18 +65,6 @@ def dense(field: Field, count: int, resolution: int = 128) -> Iterator[Meshed]:
     for index in range(count):
         grid = _evaluated(field, np.array([index]), [points])[0].reshape(side, side, side)
         yield Meshed(*surface(grid), side**3)
-
-
-def steepness(field: Field, count: int, seed: int = 0) -> np.ndarray:
-    """Estimated bounds `[count]`: `MARGIN` times the steepest of `PROBES` short ways in the box."""
-    rng = np.random.default_rng(seed)
-    start = rng.uniform(-0.99, 0.99, (PROBES, 3))
-    way = rng.standard_normal((PROBES, 3))
-    way *= 1e-2 / np.linalg.norm(way, axis=1, keepdims=True)
-    points = np.concatenate([start, start + way]).astype(np.float32)
-    values = np.stack(_evaluated(field, np.arange(count), [points] * count))
-    rise = np.abs(values[:, PROBES:] - values[:, :PROBES]) / 1e-2
-    return MARGIN * rise.max(1)
 
 
 def surface(grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -98,7 +84,7 @@ def surface(grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _sparse(
-    field: Field, which: np.ndarray, resolution: int, lipschitz: np.ndarray
+    field: Field, which: np.ndarray, resolution: int, lipschitz: np.ndarray | None
 ) -> tuple[Iterator[np.ndarray], np.ndarray]:
     """Grids of values, right in sign everywhere and in value wherever a mesh looks."""
     stride = min(resolution & -resolution, COARSEST)
@@ -107,13 +93,20 @@ def _sparse(
     signs = [np.ones((side,) * 3, np.int8) for _ in which]
     evaluations = np.zeros(len(which), np.int64)
     while stride > 1:
-        centres = [_points((_places(own, side) + 0.5) * stride, resolution) for own in cells]
-        reach = lipschitz * stride * np.sqrt(3) / resolution
-        for index, values in enumerate(_evaluated(field, which, centres)):
-            evaluations[index] += len(values)
+        places = [_places(own, side) for own in cells]
+        centres = [_points((own + 0.5) * stride, resolution) for own in places]
+        found = _evaluated(field, which, centres)
+        evaluations += [len(values) for values in found]
+        if lipschitz is None:
+            bounds, more = _changes(field, which, places, found, stride, resolution)
+            evaluations += more
+        else:
+            bounds = lipschitz * stride * np.sqrt(3) / resolution
+        for index, values in enumerate(found):
             signs[index].reshape(-1)[cells[index]] = np.where(values < 0, -1, 1)
-            near = ~(np.abs(values) > reach[index])
-            cells[index] = _children(_places(cells[index][near], side))
+            edge = ((places[index] == 0) | (places[index] == side - 1)).any(1)
+            near = ~(np.abs(values) > bounds[index]) | (edge & (values < 0))
+            cells[index] = _children(places[index][near])
             cells[index] = np.ravel_multi_index(cells[index].T, (2 * side,) * 3)
             signs[index] = _doubled(signs[index])
         stride, side = stride // 2, side * 2
@@ -128,6 +121,36 @@ def _sparse(
             yield grid
 
     return grids(), evaluations + [len(own) for own in corners]
+
+
+def _changes(
+    field: Field,
+    which: np.ndarray,
+    places: Sequence[np.ndarray],
+    centres: Sequence[np.ndarray],
+    stride: int,
+    resolution: int,
+) -> tuple[np.ndarray, list[int]]:
+    """By how much fields can change from the centre of a cell to a corner, by trying some cells.
+
+    Args:
+        places: of the cells of each field.
+        centres: values at their centres.
+
+    Returns:
+        Bounds [k] and the numbers of evaluations.
+    """
+    tried = [slice(None, None, max(len(own) // PROBES, 1)) for own in places]
+    corners = [
+        _points((own[at] + EIGHT[own[at] @ (1, 3, 5) % 8]) * stride, resolution)
+        for own, at in zip(places, tried, strict=True)
+    ]
+    found = _evaluated(field, which, corners)
+    changes = [
+        np.abs(values - centre[at]).max(initial=0)
+        for values, centre, at in zip(found, centres, tried, strict=True)
+    ]
+    return MARGIN * np.array(changes), [len(values) for values in found]
 
 
 def _evaluated(field: Field, which: np.ndarray, points: Sequence[np.ndarray]) -> list[np.ndarray]:
