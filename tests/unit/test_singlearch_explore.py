@@ -16,7 +16,7 @@ from lib import ensemble
 from lib.alignment import Neurons
 from lib.config import Controls, SingleExploration, Training
 from lib.embed.arm import Space
-from lib.evaluate import properties
+from lib.evaluate import performance, properties
 from lib.explore import arithmetic, blends, sampling, tuning
 from lib.population import Population
 from lib.prep import Layout
@@ -156,7 +156,7 @@ def test_a_walk_to_a_network_in_another_order_is_flat_once_aligned(toy, zoo):
     frame = pd.DataFrame({"network": ["a", "b"], "validation_accuracy": [0.9, 0.9]})
     pair = Population(space, frame, torch.cat([good, other]))
     found = blends.interpolate(toy.embedder, 0, ("w",), CFG, pair, toy.images, toy.test)
-    lost = blends.barriers(found).set_index("method")["barrier"]
+    lost = performance.barriers(found).set_index("method")["barrier"]
     assert lost["aligned"] == pytest.approx(0, abs=0.02)
     assert lost["aligned_reset"] == pytest.approx(0, abs=0.02)
     assert lost["latent"] == pytest.approx(0, abs=0.02)  # both answer alike, so both lie there
@@ -176,7 +176,7 @@ def test_the_barrier_is_what_the_middle_loses_to_the_mean_of_the_ends():
                 "accuracy": accuracies,
             }
         )
-        return blends.barriers(frame.sample(frac=1, random_state=0))["barrier"].item()
+        return performance.barriers(frame.sample(frac=1, random_state=0))["barrier"].item()
 
     assert walk([1.0, 0.2, 0.5]) == pytest.approx(0.55)
     assert walk([1.0, 0.3, 0.1, 0.8]) == pytest.approx(0.7)  # the two around the middle

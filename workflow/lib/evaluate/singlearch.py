@@ -8,7 +8,6 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 import torch
-from scipy import stats
 from torch import Tensor
 
 from lib import ensemble
@@ -36,7 +35,6 @@ COLUMNS = (
     "latent",
     "compression",
 )
-BANDS = 5  # equal parts of the range of accuracies
 
 
 @dataclass(frozen=True)
@@ -165,43 +163,3 @@ def pca(known: Tensor, flat: Tensor, components: int) -> Tensor:
 def table(rows: list[tuple]) -> pd.DataFrame:
     """The rows as the table `singlearch/reconstruction.csv`."""
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def bands(accuracies: np.ndarray, count: int = BANDS) -> np.ndarray:
-    """Which of `count` equal parts of the range of all accuracies each lies in, from 0."""
-    low, high = accuracies.min(), accuracies.max()
-    return np.minimum((accuracies - low) / max(high - low, 1e-12) * count, count - 1).astype(int)
-
-
-def summary(found: pd.DataFrame) -> pd.DataFrame:
-    """One row for each method and embedder: what the latent keeps of held-out networks.
-
-    `error` is mean |accuracy of the target - accuracy of what came back|; `correlation`, `r2` and
-    `kendall_tau` compare the two accuracies over networks (NaN where all are the same);
-    `agreement_K` is agreement in the K-th fifth of the range of target accuracies, from 1.
-    """
-    rows = []
-    for (method, embedder), part in found.groupby(["method", "embedder"], sort=False):
-        target, given = part["target_accuracy"].to_numpy(), part["accuracy"].to_numpy()
-        constant = given.std() == 0 or target.std() == 0
-        variance = ((target - target.mean()) ** 2).mean()
-        row = {
-            "method": method,
-            "embedder": embedder,
-            "networks": part["network"].nunique(),
-            "seeds": part["seed"].nunique(),
-            "error": np.abs(given - target).mean(),
-            "correlation": np.nan if constant else np.corrcoef(target, given)[0, 1],
-            "r2": 1 - ((given - target) ** 2).mean() / variance if variance else np.nan,
-            "kendall_tau": np.nan if constant else stats.kendalltau(target, given).statistic,
-            "agreement": part["agreement"].mean(),
-            "agreement_other": part["agreement_other"].mean(),
-            "compression": part["compression"].mean(),
-        }
-        fifth = bands(target)
-        for k in range(BANDS):
-            row[f"agreement_{k + 1}"] = (
-                part["agreement"].to_numpy()[fifth == k].mean() if (fifth == k).any() else np.nan
-            )
-        rows.append(row)
-    return pd.DataFrame(rows)

@@ -130,22 +130,3 @@ def interpolate(
                 for at, accuracy in zip(gamma.tolist(), accuracies(flat), strict=True)
             ]
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def barriers(frame: pd.DataFrame) -> pd.DataFrame:
-    """What each walk loses in its middle: columns pair, ends, method, seed, barrier, midpoint.
-
-    The barrier is the mean accuracy of the two ends of the walk minus the accuracy at the point
-    nearest to its middle (Frankle et al. 2020, "Linear mode connectivity"); without a point in the
-    middle, the two around it are averaged.
-    """
-    rows = []
-    for (pair, ends, method, seed), walk in frame.groupby(
-        ["pair", "ends", "method", "seed"], sort=False
-    ):
-        walk = walk.sort_values("gamma")
-        away = (walk["gamma"] - 0.5).abs()
-        middle = walk["accuracy"][away <= away.min() + 1e-6].mean()
-        around = (walk["accuracy"].iloc[0] + walk["accuracy"].iloc[-1]) / 2
-        rows.append((pair, ends, method, seed, around - middle, middle))
-    return pd.DataFrame(rows, columns=["pair", "ends", "method", "seed", "barrier", "midpoint"])
