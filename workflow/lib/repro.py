@@ -11,6 +11,7 @@ import platform
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -124,9 +125,7 @@ def code_hash(*modules: str) -> str:
         ValueError: there is no such module.
     """
     trees = _trees(modules)
-    text = "".join(
-        f"{name}\0{ast.dump(_without_docstrings(trees[name]))}\0" for name in sorted(trees)
-    )
+    text = "".join(f"{name}\0{trees[name]}\0" for name in sorted(trees))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -135,20 +134,23 @@ def code_modules(*modules: str) -> list[str]:
     return sorted(_trees(modules))
 
 
-def _trees(modules: Sequence[str]) -> dict[str, ast.Module]:
+def _trees(modules: Sequence[str]) -> dict[str, str]:
+    """The syntax trees, as text, of modules and of all they import, by name."""
     for module in modules:
         if not _source(module):
             raise ValueError(f"{module} is not a module of lib")
-    todo, trees = list(modules), {}
+    todo, looked_at, trees = list(modules), set(modules), {}
     while todo:
         module = todo.pop()
-        if module in trees or any(f"{module}.".startswith(f"{name}.") for name in UNHASHED):
-            continue
         path = _source(module)
-        trees[module] = ast.parse(path.read_bytes())
-        found = {module, *_imports(trees[module], module, path)}
+        if not path or any(f"{module}.".startswith(f"{name}.") for name in UNHASHED):
+            continue
+        package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+        trees[module], imported = _parsed(path.read_bytes(), package)
+        found = {module, *imported}
         found |= {name[:at] for name in found for at, letter in enumerate(name) if letter == "."}
-        todo += [name for name in found if _source(name)]
+        todo += found - looked_at
+        looked_at |= found
     return trees
 
 
@@ -160,8 +162,15 @@ def _source(module: str) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _imports(tree: ast.AST, module: str, path: Path) -> Iterator[str]:
-    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+@cache
+def _parsed(source: bytes, package: str) -> tuple[str, frozenset[str]]:
+    """A module's syntax tree as text, without docstrings, and the names it imports."""
+    tree = ast.parse(source)
+    imported = frozenset(_imports(tree, package))
+    return ast.dump(_without_docstrings(tree)), imported
+
+
+def _imports(tree: ast.AST, package: str) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
