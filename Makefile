@@ -12,7 +12,7 @@ help:
 	@echo 'make ablations   variants of the embedder on one zoo, three seeds each (hours)'
 	@echo 'make test        every test (ARGS="-k name" passes options on to pytest)'
 	@echo 'make test-quick  the tests that are not marked slow'
-	@echo 'make bench       speed of the zoo engine, the store and the embedders (half an hour)'
+	@echo 'make bench       speed of the zoo engine, the store, embedders and meshing (half an hour)'
 	@echo 'make bench-quick the same in about two minutes, less exactly'
 	@echo 'make lint        ruff, snakefmt and snakemake --lint'
 	@echo 'make venv        only create or refresh .venv'
@@ -38,11 +38,13 @@ bench: venv
 	python -m lib.bench.zoo --out results/bench/zoo.json
 	python -m lib.bench.store --out results/bench/store.json
 	python -m lib.bench.embedder --out results/bench/embedder.json
+	python -m lib.bench.meshing --out results/bench/meshing.json
 
 bench-quick: venv
 	python -m lib.bench.zoo --quick --out results/bench/zoo.json
 	python -m lib.bench.store --quick --out results/bench/store.json
 	python -m lib.bench.embedder --quick --out results/bench/embedder.json
+	python -m lib.bench.meshing --quick --out results/bench/meshing.json
 
 lint: venv
 	ruff check .

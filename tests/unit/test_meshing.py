@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib import meshing
+from lib.bench.meshing import compare, line
 
 
 class Counted:
@@ -164,3 +165,11 @@ def test_a_field_without_a_surface_has_an_empty_mesh(value):
     empty, whole = meshing.mesh(field, 2, 16, lipschitz=[1, 1])
     assert empty.vertices.shape == (0, 3) and empty.faces.shape == (0, 3)
     assert len(whole.faces) > 10
+
+
+def test_the_benchmark_compares_with_the_dense_grid_at_the_same_size():
+    found = compare("balls", Counted(ball(), ball(0.3)), 2, 64)
+    assert (found.networks, found.same_triangles, found.largest_difference) == (2, 2, 0)
+    assert found.baseline_evaluations == 65**3
+    assert found.ratio == pytest.approx(65**3 / found.evaluations)
+    assert "the same triangles in 2 of 2" in line(found)
