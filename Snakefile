@@ -24,6 +24,7 @@ include: "rules/unseen.smk"
 include: "rules/shapes.smk"
 include: "rules/ablate.smk"
 include: "rules/singlearch.smk"
+include: "rules/singlearch_explore.smk"
 include: "rules/report.smk"
 
 

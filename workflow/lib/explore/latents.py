@@ -69,3 +69,24 @@ def write_preps(path: str | Path, embedder: Embedder, test: Mapping[str, Populat
             group.attrs["network"] = population.names[0]
             for label, values in (("original", flat), ("decoded", decoded)):
                 group[label] = to_prep(values, height, width)[0].cpu().numpy()
+
+
+def performance_map(frame: pd.DataFrame, latents: Tensor, seed: int) -> pd.DataFrame:
+    """The table `singlearch/latent_map.csv`: networks of one architecture in two dimensions.
+
+    The axes are the first two principal components of the training networks' latents; their share
+    of the variance is in `explained_x` and `explained_y`.
+
+    Args:
+        frame: catalogue rows of the networks.
+        latents: their latents [n, D].
+        seed: the embedder's.
+    """
+    points, train = latents.cpu().numpy(), (frame["split"] == "train").to_numpy()
+    pca = PCA(2, svd_solver="full").fit(points[train])
+    places = pca.transform(points)
+    known = ("network", "split", "epochs", "train_curve", "train_accuracy", "validation_accuracy")
+    table = frame[[name for name in known if name in frame]].copy()
+    table["x"], table["y"], table["seed"] = places[:, 0], places[:, 1], seed
+    table["explained_x"], table["explained_y"] = pca.explained_variance_ratio_
+    return table

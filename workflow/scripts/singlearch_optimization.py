@@ -1,0 +1,43 @@
+"""Optimise latents of one architecture towards good networks."""
+
+import pandas as pd
+from safetensors.torch import load_file
+
+from lib import population
+from lib.config import Controls, SingleExploration
+from lib.data.images import load_split
+from lib.embed import load_embedder
+from lib.explore.tuning import optimize
+from lib.progress import job
+from lib.repro import atomic, deterministic
+from lib.store import Catalogue
+
+params, device = snakemake.params, snakemake.params.run["device"]
+with job("latent optimisation in one architecture", snakemake.log[0]):
+    deterministic(params.run["threads"])
+    images = [
+        load_split(snakemake.input[split], device) for split in ("train", "validation", "test")
+    ]
+    catalogue, name = Catalogue.load(snakemake.input.catalogue[0]), params.architecture
+    train, test = (
+        population.load(catalogue, [name], split, images[0])[name] for split in ("train", "test")
+    )
+    teacher = load_file(snakemake.input.teacher[0], device)["train"]
+    cfg = SingleExploration.model_validate(params.explore)
+    controls = Controls.model_validate(params.controls)
+    tables = [
+        optimize(
+            load_embedder(path, device),
+            seed,
+            ("tuning", params.seed, seed),
+            cfg,
+            controls,
+            train,
+            test,
+            *images,
+            teacher,
+        )
+        for seed, path in zip(params.seeds, snakemake.input.embedders, strict=True)
+    ]
+    with atomic(snakemake.output[0]) as temporary:
+        pd.concat(tables).to_csv(temporary, index=False)
