@@ -12,6 +12,7 @@ SHAPE_SHARDS = numbered(SHAPES.instances.total, SHAPES.shard_size)
 # What the fields depend on, and what the space of them does.
 FIELD_KEYS = {"architecture", "widths", "omega", "init", "training"}
 SPACE_KEYS = {"architecture", "widths", "omega", "embedder", "trained_on", "truncation", "warp"}
+MESH_KEYS = {"architecture", "widths", "omega", "resolution"}
 
 
 rule shapes_meshes:
@@ -172,12 +173,108 @@ rule shapes_reconstruction:
         "../envs/mesh.yaml"
     threads: STUDY.threads
     params:
-        shapes=block(SHAPES, include={"architecture", "widths", "omega", "resolution"}),
+        shapes=block(SHAPES, include=MESH_KEYS),
         seeds=SHAPE_SEEDS,
-        seed=STUDY.seed,
-        run={"threads": STUDY.threads},
+        threads=STUDY.threads,
         code=code_hash("lib.evaluate.shapes"),
     message:
         "Shapes: test shapes as meshes, against their originals"
     script:
         "../workflow/scripts/shapes_reconstruction.py"
+
+
+rule shapes_latents:
+    input:
+        **SHAPE_SPACE,
+    output:
+        RESULTS / "shapes/latent_map.csv",
+    log:
+        RESULTS / "logs/shapes/latent_map.log",
+    benchmark:
+        RESULTS / "benchmarks/shapes/latent_map.tsv"
+    conda:
+        "../envs/mesh.yaml"
+    threads: STUDY.threads
+    params:
+        shapes=block(SHAPES, include={"architecture", "widths", "omega"}),
+        seeds=SHAPE_SEEDS,
+        threads=STUDY.threads,
+        code=code_hash("lib.explore.shapes"),
+    message:
+        "Shapes: a map of all shapes"
+    script:
+        "../workflow/scripts/shapes_latents.py"
+
+
+rule shapes_interpolation:
+    input:
+        **SHAPE_SPACE,
+        originals=rules.shapes_meshes.output.meshes,
+    output:
+        table=RESULTS / "shapes/interpolation.csv",
+        meshes=directory(RESULTS / "shapes/meshes/interpolation"),
+    log:
+        RESULTS / "logs/shapes/interpolation.log",
+    benchmark:
+        RESULTS / "benchmarks/shapes/interpolation.tsv"
+    conda:
+        "../envs/mesh.yaml"
+    threads: STUDY.threads
+    params:
+        shapes=block(SHAPES, include=MESH_KEYS | {"explore"}),
+        threads=STUDY.threads,
+        code=code_hash("lib.explore.shapes"),
+    message:
+        "Shapes: walks between test shapes"
+    script:
+        "../workflow/scripts/shapes_interpolation.py"
+
+
+rule shapes_sampling:
+    input:
+        **SHAPE_SPACE,
+        originals=rules.shapes_meshes.output.meshes,
+    output:
+        table=RESULTS / "shapes/sampling.csv",
+        meshes=directory(RESULTS / "shapes/meshes/sampling"),
+    log:
+        RESULTS / "logs/shapes/sampling.log",
+    benchmark:
+        RESULTS / "benchmarks/shapes/sampling.tsv"
+    conda:
+        "../envs/mesh.yaml"
+    threads: STUDY.threads
+    params:
+        shapes=block(SHAPES, include=MESH_KEYS | {"explore"}),
+        seed=STUDY.seed,
+        threads=STUDY.threads,
+        code=code_hash("lib.explore.shapes"),
+    message:
+        "Shapes: new shapes"
+    script:
+        "../workflow/scripts/shapes_sampling.py"
+
+
+rule shapes_completion:
+    input:
+        **SHAPE_SPACE,
+        originals=rules.shapes_meshes.output.meshes,
+    output:
+        table=RESULTS / "shapes/completion.csv",
+        meshes=directory(RESULTS / "shapes/meshes/completion"),
+    log:
+        RESULTS / "logs/shapes/completion.log",
+    benchmark:
+        RESULTS / "benchmarks/shapes/completion.tsv"
+    conda:
+        "../envs/mesh.yaml"
+    threads: STUDY.threads
+    params:
+        shapes=block(SHAPES, include=MESH_KEYS | {"explore", "truncation", "training"}),
+        seed=STUDY.seed,
+        threads=STUDY.threads,
+        code=code_hash("lib.explore.completion"),
+    message:
+        "Shapes: test shapes from a part of their surface"
+    script:
+        "../workflow/scripts/shapes_completion.py"

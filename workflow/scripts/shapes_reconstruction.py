@@ -1,12 +1,9 @@
 """Compare test shapes with what comes back from their latents, and with the controls."""
 
-from pathlib import Path
-
 import pandas as pd
 
 from lib import fields
 from lib.config import Shapes
-from lib.data.meshes import read_mesh, write_mesh
 from lib.embed import load_embedder
 from lib.evaluate import shapes
 from lib.progress import job, track
@@ -15,12 +12,12 @@ from lib.store import Catalogue
 
 params = snakemake.params
 with job("shape reconstruction", snakemake.log[0]) as log:
-    deterministic(params.run["threads"])
+    deterministic(params.threads)
     cfg = Shapes.model_validate(params.shapes)
     catalogue, space = Catalogue.load(snakemake.input.catalogue[0]), fields.space_of(cfg)
     train, test = (fields.load(catalogue, space, split) for split in ("train", "test"))
     names, rows = test.frame["shape"].tolist(), []
-    originals = [read_mesh(f"{snakemake.input.originals}/{name}.ply") for name in names]
+    originals = shapes.surfaces(snakemake.input.originals, names)
     for seed, path in zip(params.seeds, snakemake.input.embedders, strict=True):
         embedder = load_embedder(path)
         found = {
@@ -28,12 +25,10 @@ with job("shape reconstruction", snakemake.log[0]) as log:
             for method, flat in shapes.compared(embedder, train, test).items()
         }
         columns = {"embedder": embedder.arm.cfg.arm, "seed": seed}
-        rows += shapes.rows(names, found, originals, params.seed, **columns)
+        rows += shapes.rows(found, originals, **columns)
         if seed == params.seeds[0]:
             for method, folder in zip(found, snakemake.output.meshes, strict=True):
-                Path(folder).mkdir(parents=True, exist_ok=True)
-                for name, mesh in zip(names, found[method], strict=True):
-                    write_mesh(f"{folder}/{name}.ply", mesh.vertices, mesh.faces)
+                shapes.keep(folder, dict(zip(names, found[method], strict=True)))
     table = pd.DataFrame(rows)
     with atomic(snakemake.output.table) as temporary:
         table.to_csv(temporary, index=False)

@@ -41,7 +41,7 @@ class FieldProbing(Arm):
         size, hidden = self.space.layout.size, self.options.hidden
         self.register_buffer("probes", torch.zeros(cfg.probes, *image))
         self.register_buffer("mean", torch.zeros(cfg.probes))
-        self.register_buffer("spread", torch.ones(()))
+        self.register_buffer("spread", torch.ones(1))
         self.register_buffer("scale", torch.ones(size))
         self.reader = nn.Linear(cfg.probes, cfg.latent)
         self.trunk = nn.Sequential(

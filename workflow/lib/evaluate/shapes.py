@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,12 @@ import torch
 from torch import Tensor
 
 from lib import meshing
+from lib.data.meshes import read_mesh, write_mesh
 from lib.embed.arm import Space
 from lib.embed.product import Embedder
-from lib.evaluate.mesh_metrics import compare
+from lib.evaluate.mesh_metrics import Surface, compare
 from lib.meshing import Meshed
 from lib.population import Population
-from lib.repro import seed_for
 
 
 @torch.no_grad()
@@ -46,23 +47,30 @@ def meshes(space: Space, flat: Tensor, resolution: int) -> Iterator[Meshed]:
     return meshing.mesh(values, len(flat), resolution)
 
 
+def surfaces(folder: str | Path, names: Iterable[str]) -> list[Surface]:
+    """The meshes `<name>.ply` of a folder, ready to be compared."""
+    return [Surface(*read_mesh(Path(folder) / f"{name}.ply"), name) for name in names]
+
+
+def keep(folder: str | Path, made: Mapping[str, Meshed]) -> None:
+    """Write meshes as `<name>.ply` into a folder, which is made."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for name, mesh in made.items():
+        write_mesh(Path(folder) / f"{name}.ply", mesh.vertices, mesh.faces)
+
+
 def rows(
-    shapes: list[str],
-    found: Mapping[str, list[Meshed]],
-    originals: list[Meshed],
-    seed: int,
-    **columns: Any,
+    found: Mapping[str, list[Meshed]], originals: Sequence[Surface], **columns: Any
 ) -> Iterator[dict[str, Any]]:
     """Rows of `reconstruction.csv`: each method's mesh of each shape against the original.
 
     Args:
-        shapes: names.
         found: by method, a mesh of each shape.
-        originals: the meshes that the fields were trained on.
-        seed: of the study; points on surfaces are drawn by it and the shape's name.
+        originals: the meshes that the fields were trained on, called by the names of the shapes.
         columns: further columns, the same in all rows.
     """
     for method, made in found.items():
-        for shape, mesh, original in zip(shapes, made, originals, strict=True):
-            rng = np.random.default_rng(seed_for("metrics", seed, shape))
-            yield {"shape": shape, "method": method, **columns, **compare(mesh, original, rng)}
+        for mesh, original in zip(made, originals, strict=True):
+            surface = Surface(mesh.vertices, mesh.faces, f"{method}-{original.name}")
+            scores = compare(surface, original)
+            yield {"shape": original.name, "method": method, **columns, **scores._asdict()}
