@@ -151,7 +151,8 @@ def r_squared(wanted: np.ndarray, given: np.ndarray, times: np.ndarray) -> np.nd
     mean = times @ wanted / times.sum(1)
     around = (times * (wanted - mean[:, None]) ** 2).sum(1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(around > 0, 1 - times @ (wanted - given) ** 2 / around, np.nan)
+        least = 1e-12 * np.square(wanted).sum()  # what rounding leaves of equal values
+        return np.where(around > least, 1 - times @ (wanted - given) ** 2 / around, np.nan)
 
 
 def kendall(wanted: np.ndarray, given: np.ndarray, times: np.ndarray) -> np.ndarray:

@@ -162,7 +162,7 @@ class MultiarchData:
         optimization["start"] = optimization["start"].fillna("").astype(str)
         optimization["seed"] = optimization["seed"].fillna(0)
         return cls(
-            catalogue=_results(read_table(files.catalogue, "catalogue")),
+            catalogue=results_alone(read_table(files.catalogue, "catalogue")),
             latent_map=read_table(files.latent_map, "latent_map"),
             reconstruction=read_table(files.reconstruction, "reconstruction"),
             interpolation=read_table(files.interpolation, "interpolation"),
@@ -181,26 +181,28 @@ class MultiarchData:
         )
 
 
-def read_table(path: str | Path, kind: str) -> pd.DataFrame:
-    """Read the CSV at `path`; it must have the columns of its `kind` and at least one row."""
+def read_table(
+    path: str | Path, kind: str, columns: Mapping[str, tuple[str, ...]] = COLUMNS
+) -> pd.DataFrame:
+    """Read the CSV at `path`; it must have the `columns` of its `kind` and at least one row."""
     try:
         frame = pd.read_csv(path)
     except FileNotFoundError:
         raise ReportError(f"{path}: no such file; the report needs the {kind} table") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ReportError(f"{path}: not a readable CSV ({error})") from None
-    missing = [column for column in COLUMNS[kind] if column not in frame]
+    missing = [column for column in columns[kind] if column not in frame]
     if missing:
         raise ReportError(
             f"{path}: lacks column {', '.join(missing)}; the {kind} table has the columns "
-            f"{', '.join(COLUMNS[kind])}"
+            f"{', '.join(columns[kind])}"
         )
     if frame.empty:
         raise ReportError(f"{path}: holds no row; the {kind} table needs at least one")
     return frame
 
 
-def _results(catalogue: pd.DataFrame) -> pd.DataFrame:
+def results_alone(catalogue: pd.DataFrame) -> pd.DataFrame:
     """The networks of a catalogue without intermediate checkpoints of the same networks."""
     if "checkpoint_epoch" not in catalogue:
         return catalogue
