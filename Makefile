@@ -26,6 +26,10 @@ study: venv
 ablations: venv
 	snakemake --cores $(CORES) --configfile config/ablations.yaml -- ablations
 	snakemake --cores $(CORES) --configfile config/left_out.yaml -- unseen_page
+	snakemake --cores $(CORES) --configfile config/shapes_ablations.yaml -- shapes_ablations
+	snakemake --cores $(CORES) --configfile config/shapes_shared.yaml -- shapes_ablations
+	snakemake --cores $(CORES) --configfile config/shapes_shared.yaml \
+		--config results=results/shapes_independent 'shapes={"init": "independent"}' -- shapes_ablations
 
 test: venv
 	python -m pytest $(ARGS)

@@ -124,6 +124,13 @@ def variants(_):
     return expand(rules.ablation.output, variant=VARIANTS, seed=SEEDS)
 
 
+def shape_variants(_):
+    """The scores of every variant and seed of the space of shapes."""
+    if not SHAPE_VARIANTS:
+        raise WorkflowError("the config has no shapes.ablations; config/shapes_ablations.yaml does")
+    return expand(rules.shapes_variant.output, variant=SHAPE_VARIANTS, seed=SHAPE_SEEDS)
+
+
 def times(names):
     """Where Snakemake keeps how long training each variant took, one file for each seed."""
     folder = RESULTS / "benchmarks/ablations"

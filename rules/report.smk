@@ -47,6 +47,32 @@ rule multiarch_report:
     script:
         "../workflow/scripts/multiarch_report.py"
 
+rule singlearch_report:
+    input:
+        **SINGLE_TABLES,
+        losses=expand(rules.singlearch_embedder.output.losses, seed=SINGLE_SEEDS),
+        embedders=SINGLE_NETWORKS["embedders"],
+        images=IMAGES.values(),
+        assets=assets(),
+    output:
+        report(
+            RESULTS / "singlearch_report.html",
+            caption="../workflow/report/singlearch_report.rst",
+            category="Reports",
+        ),
+    log:
+        RESULTS / "logs/singlearch_report.log",
+    conda:
+        "../envs/report.yaml"
+    params:
+        study=block(STUDY),
+        benchmarks=RESULTS / "benchmarks/singlearch",
+        code=code_hash("lib.report", "lib.report.run"),
+    message:
+        "Report: the space of one architecture"
+    script:
+        "../workflow/scripts/singlearch_report.py"
+
 
 rule index:
     input:
@@ -79,13 +105,29 @@ MADE = {
         rules.multiarch_report.output,
     ],
     "singlearch": [
-        rules.singlearch_catalogue.output,
-        rules.singlearch_reconstruction.output,
+        *SINGLE_TABLES.values(),
+        rules.singlearch_latents.output.latents,
         SINGLE_NETWORKS["embedders"],
         expand(rules.singlearch_embedder.output.losses, seed=SINGLE_SEEDS),
+        rules.singlearch_report.output,
+    ],
+    "shapes": [
+        rules.shapes_meshes.output.table,
+        rules.shapes_catalogue.output,
+        SHAPE_SPACE["embedders"],
+        expand(rules.shapes_embedder.output.losses, seed=SHAPE_SEEDS),
+        rules.shapes_reconstruction.output.table,
+        rules.shapes_latents.output,
+        rules.shapes_interpolation.output.table,
+        rules.shapes_sampling.output.table,
+        rules.shapes_completion.output.table,
     ],
 }
-ZOOS = {"multiarch": shards(ARCHITECTURES), "singlearch": rules.singlearch_catalogue.input}
+ZOOS = {
+    "multiarch": shards(ARCHITECTURES),
+    "singlearch": rules.singlearch_catalogue.input,
+    "shapes": rules.shapes_catalogue.input,
+}
 
 
 rule digests:

@@ -32,6 +32,10 @@ class Population:
         """Validation accuracies [n]."""
         return torch.tensor(self.frame["validation_accuracy"].to_numpy(), dtype=torch.float32)
 
+    def first(self, count: int | None) -> Population:
+        """The first `count` of them, or all."""
+        return Population(self.space, self.frame[:count], self.flat[:count])
+
     def best(self) -> Tensor:
         """Weights [P] of the network of best validation accuracy."""
         return self.flat[self.scores.argmax()]
