@@ -3,8 +3,9 @@
 A cell is left out when the field at its centre is further from zero than it can change on the way
 to a corner: than `L` times that way. Where no point p of a left-out cell with centre c breaks
 `|f(p) - f(c)| <= L * |p - c|`, it holds no surface, and the mesh is the one of the whole grid,
-triangle for triangle. L is given, or taken to be `MARGIN` times the steepest way from the centre to
-a corner of up to `PROBES` cells, anew for each size of cells: fields are often steep only far off.
+triangle for triangle. L is given, or taken to be `MARGIN` times the steepest way from centre to
+corner among cells that are tried: for each size of cells and each region anew, as fields are often
+steep only far off, or in one place.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ Field = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 COARSEST = 16  # grid steps along an edge of the first cells
 BATCH = 1 << 16  # points handed to the fields at once, all fields together
-PROBES = 2048
+PROBES, SPARSEST = 4096, 16  # cells that are tried: all up to so many, at least one in 16
+REGION = 4096  # cells whose steepness is taken together; children stay beside each other
 MARGIN = 1.5
 EIGHT = np.indices((2, 2, 2)).reshape(3, 8).T
 TINY = 1e-7  # instead of a zero, which makes triangles without area, and outside at the border
@@ -101,7 +103,7 @@ def _sparse(
             bounds, more = _changes(field, which, places, found, stride, resolution)
             evaluations += more
         else:
-            bounds = lipschitz * stride * np.sqrt(3) / resolution
+            bounds = list(lipschitz * stride * np.sqrt(3) / resolution)
         for index, values in enumerate(found):
             signs[index].reshape(-1)[cells[index]] = np.where(values < 0, -1, 1)
             edge = ((places[index] == 0) | (places[index] == side - 1)).any(1)
@@ -130,7 +132,7 @@ def _changes(
     centres: Sequence[np.ndarray],
     stride: int,
     resolution: int,
-) -> tuple[np.ndarray, list[int]]:
+) -> tuple[list[np.ndarray], list[int]]:
     """By how much fields can change from the centre of a cell to a corner, by trying some cells.
 
     Args:
@@ -138,19 +140,22 @@ def _changes(
         centres: values at their centres.
 
     Returns:
-        Bounds [k] and the numbers of evaluations.
+        Bounds for the cells of each field, and the numbers of evaluations.
     """
-    tried = [slice(None, None, max(len(own) // PROBES, 1)) for own in places]
+    steps = [int(np.clip(len(own) // PROBES, 1, SPARSEST)) for own in places]
+    tried = [np.arange(0, len(own), step) for own, step in zip(places, steps, strict=True)]
     corners = [
         _points((own[at] + EIGHT[own[at] @ (1, 3, 5) % 8]) * stride, resolution)
         for own, at in zip(places, tried, strict=True)
     ]
     found = _evaluated(field, which, corners)
-    changes = [
-        np.abs(values - centre[at]).max(initial=0)
-        for values, centre, at in zip(found, centres, tried, strict=True)
-    ]
-    return MARGIN * np.array(changes), [len(values) for values in found]
+    bounds = []
+    for own, values, centre, at in zip(places, found, centres, tried, strict=True):
+        starts = np.searchsorted(at, np.arange(0, len(own), REGION))
+        starts = np.minimum(starts, len(at) - 1)
+        steepest = np.maximum.reduceat(np.abs(values - centre[at]), starts) if len(at) else values
+        bounds.append(MARGIN * np.repeat(steepest, REGION)[: len(own)])
+    return bounds, [len(values) for values in found]
 
 
 def _evaluated(field: Field, which: np.ndarray, points: Sequence[np.ndarray]) -> list[np.ndarray]:
