@@ -22,7 +22,7 @@ use rule train_embedder as ablation_embedder with:
         variant=one_of(VARIANTS),
     threads: lambda wildcards: VARIANTS[wildcards.variant].threads
     params:
-        embedder=lambda wildcards: block(VARIANTS[wildcards.variant]),
+        embedder=lambda wildcards: block(VARIANTS[wildcards.variant], exclude={"seeds"}),
         architectures=ARCHITECTURES,
         seed=STUDY.seed,
         device=STUDY.device,

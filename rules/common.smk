@@ -121,7 +121,10 @@ def variants(_):
     """The scores of every variant and seed."""
     if not VARIANTS:
         raise WorkflowError("the config has no ablations; config/ablations.yaml shows some")
-    return expand(rules.ablation.output, variant=VARIANTS, seed=SEEDS)
+    return [
+        expand(rules.ablation.output, variant=name, seed=variant.seeds)
+        for name, variant in VARIANTS.items()
+    ]
 
 
 def shape_variants(_):
@@ -131,10 +134,13 @@ def shape_variants(_):
     return expand(rules.shapes_variant.output, variant=SHAPE_VARIANTS, seed=SHAPE_SEEDS)
 
 
-def times(names):
+def times(variants):
     """Where Snakemake keeps how long training each variant took, one file for each seed."""
     folder = RESULTS / "benchmarks/ablations"
-    return {name: [folder / name / f"seed_{seed}.tsv" for seed in SEEDS] for name in names}
+    return {
+        name: [folder / name / f"seed_{seed}.tsv" for seed in variant.seeds]
+        for name, variant in variants.items()
+    }
 
 
 def reports():

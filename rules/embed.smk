@@ -50,7 +50,7 @@ rule train_embedder:
         "../envs/torch.yaml"
     threads: STUDY.embedder.threads
     params:
-        embedder=block(STUDY.embedder),
+        embedder=block(STUDY.embedder, exclude={"seeds"}),
         architectures=ARCHITECTURES,
         seed=STUDY.seed,
         device=STUDY.device,

@@ -30,7 +30,7 @@ use rule train_embedder as unseen_embedder with:
     wildcard_constraints:
         left_out=one_of(re.escape(name) for name in LEFT_OUT),
     params:
-        embedder=block(STUDY.embedder),
+        embedder=block(STUDY.embedder, exclude={"seeds"}),
         architectures=ARCHITECTURES,
         left_out=lambda wildcards: LEFT_OUT[wildcards.left_out],
         fresh=STUDY.unseen.fresh,
