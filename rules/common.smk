@@ -122,8 +122,9 @@ def variants(_):
     if not VARIANTS:
         raise WorkflowError("the config has no ablations; config/ablations.yaml shows some")
     return [
-        expand(rules.ablation.output, variant=name, seed=variant.seeds)
+        path
         for name, variant in VARIANTS.items()
+        for path in expand(rules.ablation.output, variant=name, seed=variant.seeds)
     ]
 
 
