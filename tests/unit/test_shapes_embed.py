@@ -4,15 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from lib.config import Shapes
+from lib.config import Instances, Shapes
+from lib.data.sdf import Samples
 from lib.embed import load_embedder, shapes
 from lib.embed.arm import EmbedderError
 from lib.embed.product import Embedder, make_arm
 from lib.embed.shapes import Fields, field_loss, iou
 from lib.embed.warps import Warps
-from lib.fields import space_of
+from lib.exchange.network import load_network
+from lib.fields import extract, load, space_of, with_points
 from lib.nets import build_field
 from lib.repro import generator
+from lib.store import Catalogue, write_shard
 from lib.training.fields import train_fields
 
 CFG = Shapes(
@@ -176,6 +179,36 @@ def test_a_saved_space_encodes_and_decodes_modules(space, known, tmp_path):
     assert torch.allclose(module(points), outputs, atol=1e-5)
     with pytest.raises(EmbedderError, match="none of the architectures"):
         loaded.encode(build_field("SIREN", (8, 8), 30.0))
+
+
+def test_fields_are_stored_with_their_fit_and_read_back(tmp_path):
+    points, distances = boxes(5, 2)
+
+    def train(cfg):
+        names = [("stored", i) for i in range(5)]
+        return train_fields(lambda: build_field("SIREN", **FIELD), names, cfg, points, distances)
+
+    samples = Samples([f"shape-{i}" for i in range(5)], points, distances)
+    instances = Instances(train=2, validation=1, test=2)
+    short = CFG.training.model_copy(update={"steps": 1})
+    for name, trained in (("good", train(CFG.training)), ("bad", train(short))):
+        shard = extract(CFG, trained, instances, samples, samples, {"init": "independent"})
+        write_shard(tmp_path / f"{name}.h5", shard)
+    zoo = Catalogue.build([tmp_path / "good.h5"])
+    assert zoo.frame["split"].tolist() == ["test", "test", "validation", "train", "train"]
+    assert zoo.frame["shape"].tolist() == samples.names
+    bad = Catalogue.build([tmp_path / "bad.h5"]).frame
+    assert (zoo.frame["mse"] < bad["mse"]).all()
+    assert (zoo.frame["sign_accuracy"] > bad["sign_accuracy"]).all()
+    assert zoo.frame["iou"].between(0.6, 1).all()
+    found = load(zoo, space_of(CFG), "test")
+    assert with_points(found, [samples], [samples]).inside.equal(
+        torch.from_numpy(distances[:2] < 0)
+    )
+    module = load_network(tmp_path / "good.h5", "SIREN-0001")
+    inside = module(torch.from_numpy(points[1]))[:, 0] < 0
+    share = iou(inside[None], torch.from_numpy(distances[1:2] < 0)).item()
+    assert share == pytest.approx(zoo.frame["iou"][1], abs=0.01)
 
 
 def test_fields_only_take_probing_of_their_own_kind(known):

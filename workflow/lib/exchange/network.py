@@ -17,6 +17,7 @@ from lib.errors import InputError
 from lib.nets.fuse import bn_pairs, bn_statistics, fuse_state, fused_skeleton
 from lib.prep import Layout
 from lib.store import Catalogue, read_header
+from lib.store.registered import check_layout
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 SIZES = (8, 16, 24, 28, 32, 48, 64, 96, 128, 224)
@@ -107,8 +108,15 @@ def load_network(zoo: Catalogue | str | Path, network: str, size: int | None = N
     """
     zoo = open_zoo(zoo)
     state = zoo.state_dict(network)
-    shard = zoo.frame.loc[zoo.frame["network"] == network, "shard"].iloc[0]
-    return stored_form(zoo.root / shard, size).ready(state)
+    shard = zoo.root / zoo.frame.loc[zoo.frame["network"] == network, "shard"].iloc[0]
+    header = read_header(shard)
+    if header.architecture not in nets.fields():
+        return stored_form(shard, size).ready(state)
+    check_layout(header)
+    field = nets.build_field(header.architecture, **header.arguments).eval()
+    field.load_state_dict({name: value.clone() for name, value in state.items()})
+    field.architecture = header.architecture
+    return field
 
 
 def open_zoo(path: Catalogue | str | Path) -> Catalogue:

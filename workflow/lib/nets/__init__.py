@@ -102,6 +102,11 @@ def build_field(name: str, widths: Sequence[int], omega: float) -> nn.Module:
     return builder(widths, omega)
 
 
+def fields() -> list[str]:
+    """All known fields, file by file."""
+    return list(_fields)
+
+
 def field_module_of(name: str) -> str:
     """The Python module that defines a field, such as "lib.nets.siren"."""
     return _field(name).__module__

@@ -25,12 +25,14 @@ def check_layout(header: Header) -> bool:
         ShardError: the layouts differ, or the architecture cannot be built with these arguments.
     """
     name, arguments = header.architecture, header.arguments
-    if name not in nets.names() or not arguments:
+    if name not in (*nets.names(), *nets.fields()) or not arguments:
         return False
     said = ", ".join(f"{key} {value}" for key, value in sorted(arguments.items()))
     with torch.random.fork_rng(devices=[]):
         try:
-            module = fused_skeleton(nets.build(name, **arguments))
+            field = name in nets.fields()
+            module = (nets.build_field if field else nets.build)(name, **arguments)
+            module = fused_skeleton(module)
         except Exception as error:  # arguments are data: whatever they make a builder do
             raise problem(
                 header.path,
