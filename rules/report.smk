@@ -1,6 +1,6 @@
 """The pages that people read, and the digests of everything the study made.
 
-Output: multiarch_report.html, report.html, digests.json.
+Output: multiarch_report.html, singlearch_report.html, report.html, digests.json.
 """
 
 from lib.report import assets
@@ -46,6 +46,7 @@ rule multiarch_report:
         "Report: the multi-architecture space"
     script:
         "../workflow/scripts/multiarch_report.py"
+
 
 rule singlearch_report:
     input:

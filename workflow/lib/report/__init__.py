@@ -3,12 +3,16 @@
 from lib.report.inputs import MultiarchFiles, ReportError
 from lib.report.multiarch import multiarch_report
 from lib.report.page import assets, index_page, without_run
+from lib.report.single_inputs import SinglearchFiles
+from lib.report.singlearch import singlearch_report
 
 __all__ = [
     "MultiarchFiles",
     "ReportError",
+    "SinglearchFiles",
     "assets",
     "index_page",
     "multiarch_report",
+    "singlearch_report",
     "without_run",
 ]

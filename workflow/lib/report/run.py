@@ -32,6 +32,16 @@ def about(study: Study) -> str:
     )
 
 
+def about_single(study: Study) -> str:
+    """What the networks of the performance zoo and their images are."""
+    images, single = study.images, study.singlearch
+    colour = "colour" if images.channels == 3 else "grey"
+    return (
+        f"There are {single.instances.total} of them, each trained from an initialisation of its "
+        f"own to classify {SOURCES[images.source]} ({images.size}x{images.size} pixels, {colour})."
+    )
+
+
 def run_facts(study: Study, benchmarks: str | Path, artefacts: Iterable[str | Path]) -> dict:
     """Config, versions, digests of `artefacts`, times of the jobs measured so far, the machine."""
     root = Path(study.results).absolute()
