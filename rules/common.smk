@@ -3,6 +3,7 @@
 import os
 
 from lib.data.images import check_source
+from lib.data.shapes import check as check_shapes
 from lib.embed.arm import find_arm
 from lib.errors import InputError
 from lib.exchange.network import zoo_files
@@ -19,6 +20,7 @@ os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIB, os.getenv("PYTHO
 try:
     STUDY = parse_study(config)
     check_source(STUDY.images)
+    check_shapes(STUDY.shapes.source)
     IMPORTED = {name: zoo_files(path) for name, path in STUDY.zoo.imported.items()}
 except InputError as error:
     raise WorkflowError(str(error))

@@ -52,8 +52,11 @@ class Shapes(Block):
     instances: Instances = Field(
         Instances(train=64, validation=8, test=16), description="numbers of shapes"
     )
-    samples: Count = Field(
-        20000, description="points of a shape whose signed distances its field is trained on"
+    samples: int = Field(
+        20000,
+        ge=2,
+        multiple_of=2,
+        description="points of a shape whose signed distances its field is trained on; even",
     )
     near: Annotated[float, Field(gt=0, le=1)] = Field(
         0.8, description="share of them near the surface, on several scales"

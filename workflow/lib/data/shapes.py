@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,19 @@ class Shapes(NamedTuple):
 
     meshes: list[Mesh]
     left_out: dict[str, str]
+
+
+def check(source: str) -> None:
+    """Refuse a source that is not there, before any work starts.
+
+    Raises:
+        DataError: there is nothing at this path.
+    """
+    if source != PROCEDURAL and not Path(source).exists():
+        raise DataError(
+            f"shapes.source is {source!r}, which is neither `{PROCEDURAL}` nor the path of a "
+            "folder or archive"
+        )
 
 
 def collect(source: str, count: int, seed: int) -> Shapes:
