@@ -41,7 +41,7 @@
     }
   }
 
-  for (const list of document.querySelectorAll("select")) {
+  for (const list of document.querySelectorAll("select:not([data-scene])")) {
     const filter = () => {
       for (const row of document.querySelectorAll(`#${list.dataset.table} tbody tr`)) {
         row.hidden = row.dataset.group !== list.value;

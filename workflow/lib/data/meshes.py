@@ -14,6 +14,10 @@ from lib.data.repair import mended
 from lib.repro import atomic
 
 SUFFIXES = (".obj", ".off", ".ply", ".stl")
+EMPTY = (
+    "ply\nformat binary_little_endian 1.0\nelement vertex 0\nproperty float x\nproperty float y\n"
+    "property float z\nelement face 0\nproperty list uchar int vertex_indices\nend_header\n"
+)
 EXTENT = 0.9  # of [-1, 1] that a shape fills along its longest side
 
 
@@ -128,9 +132,11 @@ def read_mesh(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
 def write_mesh(path: str | Path, vertices: np.ndarray, faces: np.ndarray) -> None:
     """Write a mesh, also one without faces, as a binary PLY file."""
     with atomic(path) as temporary, _quiet() as open3d:
-        open3d.t.io.write_triangle_mesh(
-            str(temporary), _mesh(open3d, vertices, faces), write_ascii=False
-        )
+        if not len(faces):
+            temporary.write_text(EMPTY)
+        else:
+            mesh = _mesh(open3d, vertices, faces)
+            open3d.t.io.write_triangle_mesh(str(temporary), mesh, write_ascii=False)
 
 
 def simplified(

@@ -106,3 +106,39 @@ class Picture:
     images: Sequence[tuple[str, str]]
     rows: int
     note: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One choice of a scene: what each panel shows, a mesh by name (none if empty) and a caption.
+
+    `pictures` are names of meshes whose pictures stand for the choice.
+    """
+
+    text: str
+    panels: Sequence[tuple[str, str]]
+    pictures: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Panels of meshes that turn together; a list, or a slider, chooses what they show."""
+
+    id: str
+    label: str
+    panels: Sequence[str]
+    choices: Sequence[Shown]
+    caption: str
+    source: str
+    slider: bool = False
+    title: str = ""
+
+    @property
+    def meshes(self) -> list[str]:
+        """Names of all meshes in it."""
+        return [name for choice in self.choices for name, _ in choice.panels if name]
+
+    @property
+    def json(self) -> str:
+        """Mesh and caption of each panel, choice by choice, safe inside a script element."""
+        return json.dumps([choice.panels for choice in self.choices]).replace("</", "<\\/")
