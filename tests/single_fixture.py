@@ -49,7 +49,7 @@ def write_singlearch(root: Path, instances: tuple[int, int, int] = (60, 12, 20))
         table.to_csv(paths[name], index=False)
     losses = root / "singlearch/losses.csv"
     rows = [(step, name, 1 / step) for step in (1, 50, 100) for name in ("loss", "own")]
-    rows += [(100, "validation_agreement", 0.8)]
+    rows += [(50, "validation_agreement", 0.7), (100, "validation_agreement", 0.8)]
     pd.DataFrame(rows, columns=["step", "name", "value"]).to_csv(losses, index=False)
     return SinglearchFiles(**paths, losses={"0": losses})
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lib.report import index_page, multiarch_report
+from lib.report import index_page, multiarch_report, singlearch_report
 from report_fixture import ARCHITECTURES, RUN, write_study
+from single_fixture import NAME, write_singlearch
 
 CHROMIUM = ("/usr/lib/chromium/chromium", "chromium", "chromium-browser", "google-chrome")
 FLAGS = (
@@ -47,6 +48,8 @@ def results(tmp_path_factory) -> Path:
     files = write_study(root)
     report = root / "multiarch_report.html"
     report.write_text(multiarch_report(files, ARCHITECTURES, RUN, root), encoding="utf-8")
+    single = singlearch_report(write_singlearch(root), NAME, RUN, root)
+    (root / "singlearch_report.html").write_text(single, encoding="utf-8")
     (root / "report.html").write_text(index_page([report], root), encoding="utf-8")
     return root
 
@@ -93,17 +96,21 @@ def shown_traces(page, figure: str) -> list[int]:
 
 
 @pytest.mark.parametrize("width", [1240, 390])
-def test_everything_is_drawn_and_nothing_overflows(visit, width):
-    page = visit("multiarch_report.html", width)
+@pytest.mark.parametrize(
+    ("name", "count", "drawn"),
+    [("multiarch_report.html", 20, 3 * len(ARCHITECTURES)), ("singlearch_report.html", 17, 0)],
+)
+def test_everything_is_drawn_and_nothing_overflows(visit, name, count, drawn, width):
+    page = visit(name, width)
     plots = page.query_selector_all(".plot")
-    assert len(plots) == 20
+    assert len(plots) == count
     for plot in plots:
         assert plot.query_selector("svg.main-svg, canvas"), plot.get_attribute("id")
         marks = plot.query_selector_all("path.point, path.js-line, path.js-fill")
         assert marks, plot.get_attribute("id")
         assert plot.bounding_box()["width"] <= width
     pictures = "[...document.images].map(i => i.complete && i.naturalWidth > 0)"
-    assert page.evaluate(pictures) == [True] * 3 * len(ARCHITECTURES)
+    assert page.evaluate(pictures) == [True] * drawn
     for summary in page.query_selector_all("summary"):
         summary.click()
     assert overflow(page) == 0
@@ -166,6 +173,17 @@ def test_hover_names_the_network(visit):
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.wait_for_selector("#fig-latent-map .hoverlayer .hovertext")
     assert "LeNetLike-" in page.locator("#fig-latent-map .hoverlayer").text_content()
+
+
+def test_hover_shows_how_a_network_was_trained(visit):
+    page = visit("singlearch_report.html", 1240)
+    point = page.locator("#fig-single-map path.point").first
+    point.scroll_into_view_if_needed()
+    box = point.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_selector("#fig-single-map .hoverlayer .hovertext")
+    text = page.locator("#fig-single-map .hoverlayer").text_content()
+    assert f"{NAME}-" in text and "epochs" in text and "█" in text
 
 
 @pytest.mark.parametrize("width", [1240, 390])
