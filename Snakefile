@@ -25,6 +25,7 @@ include: "rules/shapes.smk"
 include: "rules/ablate.smk"
 include: "rules/singlearch.smk"
 include: "rules/singlearch_explore.smk"
+include: "rules/shapes_report.smk"
 include: "rules/report.smk"
 
 

@@ -3,8 +3,6 @@
 Output: multiarch_report.html, singlearch_report.html, report.html, digests.json.
 """
 
-from lib.report import assets
-
 MULTIARCH = {
     "catalogue": rules.catalogue.output,
     "latent_map": rules.latents.output.map,
@@ -122,6 +120,7 @@ MADE = {
         rules.shapes_interpolation.output.table,
         rules.shapes_sampling.output.table,
         rules.shapes_completion.output.table,
+        rules.shapes_report.output,
     ],
 }
 ZOOS = {

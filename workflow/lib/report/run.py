@@ -42,6 +42,14 @@ def about_single(study: Study) -> str:
     )
 
 
+def about_shapes(study: Study) -> str:
+    """What the shapes are."""
+    shapes, count = study.shapes, study.shapes.instances.total
+    if shapes.source == "procedural":
+        return f"There are {count} shapes: chairs that the study makes itself."
+    return f"There are {count} shapes, from {Path(shapes.source).name}."
+
+
 def run_facts(study: Study, benchmarks: str | Path, artefacts: Iterable[str | Path]) -> dict:
     """Config, versions, digests of `artefacts`, times of the jobs measured so far, the machine."""
     root = Path(study.results).absolute()

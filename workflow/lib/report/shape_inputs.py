@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,7 @@ COLUMNS = {
     "completion": ("shape", "method", "points", *SCORES),
     "sampling": ("method", "mesh", "volume", "parts", "nearest", "chamfer"),
 }
+TEXTS = (("shapes", "mended"), ("interpolation", "nearest"), ("sampling", "nearest"))
 MAY_BE_EMPTY = ("left_out",)
 
 
@@ -81,13 +83,22 @@ class ShapeData:
     @classmethod
     def load(cls, files: ShapeFiles) -> ShapeData:
         """Read all files; `ReportError` names the first one that does not keep the contract."""
-        tables = {name: _table(getattr(files, name), name) for name in COLUMNS}
-        for name in ("interpolation", "sampling"):
-            tables[name]["nearest"] = tables[name]["nearest"].fillna("")
-        tables["shapes"]["mended"] = tables["shapes"]["mended"].fillna("")
+        tables = read_tables(vars(files))
         card = read_card(files.card)
         (parameters,) = card["parameters"].values()
         return cls(**tables, **_scenes(files.scenes), parameters=parameters, latent=card["latent"])
+
+
+def read_tables(paths: Mapping[str, str | Path]) -> dict[str, pd.DataFrame]:
+    """The tables of `COLUMNS` at these paths; empty texts are empty, not NaN.
+
+    Raises:
+        ReportError: as `read_table`.
+    """
+    tables = {name: _table(paths[name], name) for name in COLUMNS}
+    for name, column in TEXTS:
+        tables[name][column] = tables[name][column].fillna("")
+    return tables
 
 
 def _table(path: str | Path, kind: str) -> pd.DataFrame:

@@ -101,10 +101,10 @@ def _shown(reconstruction: pd.DataFrame) -> str:
 def _shapes_text(shapes: pd.DataFrame, left_out: pd.DataFrame) -> str:
     splits = [int((shapes["split"] == name).sum()) for name in ("train", "validation", "test")]
     mended = shapes.loc[shapes["mended"] != "", "mended"].value_counts()
-    notes = [f"{count} were {how}" for how, count in mended.items()]
+    how = ", ".join(f"{words} ({count})" for words, count in sorted(mended.items()))
+    note = f" Mended meshes: {how}." if how else ""
     if len(left_out):
-        notes.append(f"{len(left_out)} others could not be used")
-    note = f" Of the meshes, {', '.join(notes)}." if notes else ""
+        note += f" Meshes that could not be used: {len(left_out)}."
     return (
         f"{len(shapes)} shapes: {splits[0]} to train the embedder, {splits[1]} to choose its best "
         f"state, {splits[2]} to test it.{note}"
