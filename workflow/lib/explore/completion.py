@@ -106,8 +106,9 @@ def from_scratch(cfg: Shapes, seen: Observation, names: tuple) -> Tensor:
     free = torch.rand(FREE, 3, generator=generator(*names, "free")).numpy() * 2 - 1
     away = cKDTree(seen.surface).query(free)[0].astype(np.float32)
     free, away = free[away > 2 * STEP], away[away > 2 * STEP]
-    points = np.concatenate([seen.points, free])[None]
-    distances = np.concatenate([seen.distances, away])[None]
+    often = max(1, len(free) // (2 * len(seen.surface)))  # as many draws near as far
+    points = np.concatenate([np.tile(seen.points, (often, 1)), free])[None]
+    distances = np.concatenate([np.tile(seen.distances, often), away])[None]
 
     def build() -> torch.nn.Module:
         return nets.build_field(cfg.architecture, cfg.widths, cfg.omega)
