@@ -10,6 +10,8 @@ import pytest
 import torch
 from scipy import stats
 from sklearn import metrics
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from lib import ensemble
@@ -18,6 +20,7 @@ from lib.config import Controls, SingleExploration, Training
 from lib.embed.arm import Space
 from lib.evaluate import performance, properties
 from lib.explore import arithmetic, blends, sampling, tuning
+from lib.explore.latents import performance_map
 from lib.population import Population
 from lib.prep import Layout
 from lib.repair import RepairError, mixed, moments, repaired
@@ -264,6 +267,18 @@ def test_a_regression_finds_what_is_there_and_nothing_where_there_is_nothing(mod
     assert metrics.r2_score(nothing["test"], fit(features, nothing)) < 0.1
 
 
+def test_ridge_is_that_of_a_library():
+    random = np.random.default_rng(4)
+    features = {s: 3 + random.normal(size=(n, 9)) * np.arange(1, 10) for s, n in SIZES.items()}
+    wanted = {s: x[:, 0] + random.normal(size=len(x)) for s, x in features.items()}
+    scaler = StandardScaler().fit(features["train"])
+    x = {split: scaler.transform(values) for split, values in features.items()}
+    models = [Ridge(alpha * 160).fit(x["train"], wanted["train"]) for alpha in properties.ALPHAS]
+    best = max(models, key=lambda model: model.score(x["validation"], wanted["validation"]))
+    given = properties.FITS["ridge"](features, wanted)
+    assert given == pytest.approx(best.predict(x["test"]))
+
+
 SIZES = {"train": 160, "validation": 60, "test": 80}
 
 
@@ -391,6 +406,32 @@ def test_drawn_networks_are_compared_with_the_training_networks(toy, zoo, drawn)
     noise = found[found["kind"] == "noise"]
     assert (noise["nearest_weights"] == noise["network"]).mean() > 0.5
     assert set(found["nearest_weights"]) <= set(zoo["train"].names)
+
+
+# The map
+
+
+def test_the_map_is_made_by_training_networks_and_turned_towards_the_good_ones():
+    random = np.random.default_rng(0)
+    spread = np.diag([5.0, 2.0, 0.1])
+    points = torch.from_numpy(random.normal(size=(60, 3)) @ spread).float()
+    points[40:] *= 100
+    accuracy = 0.5 - 0.01 * points[:, 0] + 0.001 * points[:, 1]
+    frame = pd.DataFrame(
+        {
+            "network": [str(i) for i in range(60)],
+            "split": ["train"] * 40 + ["test"] * 20,
+            "epochs": 3,
+            "validation_accuracy": accuracy.numpy(),
+        }
+    )
+    table = performance_map(frame, points, 4)
+    train = table[table["split"] == "train"]
+    for axis in "xy":
+        assert np.corrcoef(train[axis], train["validation_accuracy"])[0, 1] > 0
+    assert train["x"].std() == pytest.approx(points[:40, 0].std().item(), rel=0.1)
+    assert train["x"].mean() == pytest.approx(0, abs=1e-4)
+    assert 0.7 < table["explained_x"].iloc[0] < 0.95 and set(table["seed"]) == {4}
 
 
 # Moves

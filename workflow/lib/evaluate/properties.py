@@ -39,7 +39,7 @@ COLUMNS = (
 RESAMPLES = 1000
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 ALPHAS = tuple(10.0**k for k in range(-3, 6))
-BOOSTING = tuple(product((0.05, 0.15), (4, 12)))  # learning rate, leaves
+LEAVES = (4, 12)  # of a tree
 SPLITS = ("train", "validation", "test")
 Zoo = Mapping[str, Population]
 Features = Mapping[str, np.ndarray]  # split -> [n, F]
@@ -69,8 +69,8 @@ def feature_sets(embedder: Embedder, zoo: Zoo, components: int) -> dict[str, Fea
     arm, name = embedder.arm, zoo["train"].space.architecture
     found: dict[str, dict[str, np.ndarray]] = {}
     raw = {split: zoo[split].flat.cpu().double().numpy() for split in SPLITS}
-    count = min(components, *raw["train"].shape)
-    pca = PCA(count, svd_solver="full").fit(raw["train"])
+    count = max(1, min(components, *(size - 1 for size in raw["train"].shape)))
+    pca = PCA(count, svd_solver="arpack", random_state=0).fit(raw["train"])
     for split in SPLITS:
         with torch.no_grad():
             seen = arm.observe(name, zoo[split].flat)
@@ -209,24 +209,25 @@ def _ridge(features: Features, wanted: Mapping[str, np.ndarray]) -> np.ndarray:
     scale = np.where(scale > 0, scale, 1.0)
     x = {split: (values - mean) / scale for split, values in features.items()}
     centre = wanted["train"].mean()
-    # One decomposition serves all penalties; rows are fewer than columns, or nearly.
-    left, singular, right = np.linalg.svd(x["train"], full_matrices=False)
-    turned = left.T @ (wanted["train"] - centre)
+    # In terms of products of networks: one decomposition serves all penalties and many features.
+    products = {split: values @ x["train"].T for split, values in x.items()}
+    values, vectors = np.linalg.eigh(products["train"])
+    turned = vectors.T @ (wanted["train"] - centre)
 
     def at(alpha: float) -> Callable[[str], np.ndarray]:
-        slope = right.T @ (singular / (singular**2 + alpha) * turned)
-        return lambda split: x[split] @ slope + centre
+        weights = vectors @ (turned / (values.clip(0) + alpha))
+        return lambda split: products[split] @ weights + centre
 
-    return _best((at(alpha * len(left)) for alpha in ALPHAS), wanted)
+    return _best((at(alpha * len(values)) for alpha in ALPHAS), wanted)
 
 
 def _boosting(features: Features, wanted: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Predictions [n] for the test networks; trees and rate by validation."""
+    """Predictions [n] for the test networks; leaves and number of trees by validation."""
     from sklearn.ensemble import HistGradientBoostingRegressor
 
-    def fitted(rate: float, leaves: int) -> Iterator[Callable[[str], np.ndarray]]:
+    def fitted(leaves: int) -> Iterator[Callable[[str], np.ndarray]]:
         model = HistGradientBoostingRegressor(
-            learning_rate=rate,
+            learning_rate=0.1,
             max_leaf_nodes=leaves,
             max_iter=150,
             min_samples_leaf=10,
@@ -237,7 +238,7 @@ def _boosting(features: Features, wanted: Mapping[str, np.ndarray]) -> np.ndarra
         for k in range(9, len(stages["test"]), 10):
             yield lambda split, k=k: stages[split][k]
 
-    return _best((one for setting in BOOSTING for one in fitted(*setting)), wanted)
+    return _best((one for leaves in LEAVES for one in fitted(leaves)), wanted)
 
 
 def _best(

@@ -74,8 +74,8 @@ def write_preps(path: str | Path, embedder: Embedder, test: Mapping[str, Populat
 def performance_map(frame: pd.DataFrame, latents: Tensor, seed: int) -> pd.DataFrame:
     """The table `singlearch/latent_map.csv`: networks of one architecture in two dimensions.
 
-    The axes are the first two principal components of the training networks' latents; their share
-    of the variance is in `explained_x` and `explained_y`.
+    The axes are the first two principal components of the training networks' latents, turned so
+    that accuracy rises along each; their share of the variance is in `explained_x`, `explained_y`.
 
     Args:
         frame: catalogue rows of the networks.
@@ -85,6 +85,9 @@ def performance_map(frame: pd.DataFrame, latents: Tensor, seed: int) -> pd.DataF
     points, train = latents.cpu().numpy(), (frame["split"] == "train").to_numpy()
     pca = PCA(2, svd_solver="full").fit(points[train])
     places = pca.transform(points)
+    # A component has no direction of its own: better networks lie to the right and further up.
+    scores = frame["validation_accuracy"].to_numpy()[train]
+    places *= np.where((scores - scores.mean()) @ places[train] < 0, -1, 1)
     known = ("network", "split", "epochs", "train_curve", "train_accuracy", "validation_accuracy")
     table = frame[[name for name in known if name in frame]].copy()
     table["x"], table["y"], table["seed"] = places[:, 0], places[:, 1], seed

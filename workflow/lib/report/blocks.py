@@ -69,7 +69,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of text; the first `heads` columns name the row, `group` filters rows by button."""
+    """A table of text; the first `heads` columns name the row, `group` filters rows by a list."""
 
     id: str
     columns: Sequence[str]
@@ -79,6 +79,7 @@ class Table:
     heads: int = 1
     group: Sequence[str] = field(default=())
     strong: Sequence[bool] = field(default=())
+    chooser: str = "Networks of"
 
     @property
     def groups(self) -> list[str]:

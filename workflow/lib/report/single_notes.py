@@ -146,7 +146,8 @@ def _moved(frame: pd.DataFrame) -> str:
         if len(some):
             mean, low, high = mean_interval(some["change"])
             spread = f" ({interval(low, high, points)})" if np.isfinite(low) else ""
-            texts.append(f"{word} {points(mean)}{spread} at scale {some['scale'].iloc[0]:g}")
+            scale = f"{some['scale'].iloc[0]:g}".replace("-", "−")
+            texts.append(f"{word} {points(mean)}{spread} at scale {scale}")
     return f"Poor third, change in points: {', '.join(texts)}" if texts else ""
 
 

@@ -15,8 +15,8 @@ from lib.report.style import interval, percent, points
 
 BAND_NAMES = {"low": "Poor third", "middle": "Middle third", "high": "Best third"}
 MODELS = {"ridge": "Ridge", "boosting": "Boosting", "none": "–"}
-EVERY = "All pairs"
-ENDS = {"good": "Two good networks", "mixed": "A poor and a good one"}
+EVERY = "any two: all pairs"
+ENDS = {"good": "two good networks", "mixed": "a poor and a good one"}
 
 
 def _share(values: pd.Series) -> Cell:
@@ -82,7 +82,7 @@ def _error(values: pd.Series) -> tuple[str, str]:
 def walks(frame: pd.DataFrame) -> Table:
     """What each way between two networks loses in its middle."""
     lost, rows, group, strong = barriers(frame), [], [], []
-    for ends, words in {"": EVERY, **ENDS}.items():
+    for ends, words in (ENDS | {"": EVERY}).items():
         part = lost if not ends else lost[lost["ends"] == ends]
         for method, look in WALKS.items():
             some = part[part["method"] == method]
@@ -110,6 +110,7 @@ def walks(frame: pd.DataFrame) -> Table:
         "interpolation",
         group=group,
         strong=strong,
+        chooser="Between",
     )
 
 
@@ -177,7 +178,7 @@ def properties(frame: pd.DataFrame) -> Table:
                     ),
                 ]
             )
-            group.append(NAMES[target].capitalize())
+            group.append(NAMES[target])
             strong.append(features == "latent")
     return Table(
         "table-single-properties",
@@ -191,6 +192,7 @@ def properties(frame: pd.DataFrame) -> Table:
         heads=2,
         group=group,
         strong=strong,
+        chooser="Predicted",
     )
 
 
@@ -211,7 +213,7 @@ def sampled(frame: pd.DataFrame) -> Table:
                     *(_share(some) if len(some) else Cell("–") for some in by.values()),
                 ]
             )
-            group.append(BAND_NAMES[band])
+            group.append(BAND_NAMES[band].lower())
             strong.append(kind in ("kde", "mixture"))
     titles = ("As drawn", *(f"After {k} epoch{'' if k == 1 else 's'}" for k in epochs[1:]))
     return Table(
@@ -223,6 +225,7 @@ def sampled(frame: pd.DataFrame) -> Table:
         "sampling",
         group=group,
         strong=strong,
+        chooser="Drawn for the",
     )
 
 
@@ -247,7 +250,7 @@ def compared(frame: pd.DataFrame) -> Table:
                     Cell(" / ".join(map(str, counts))),
                 ]
             )
-            group.append(BAND_NAMES[band])
+            group.append(BAND_NAMES[band].lower())
             strong.append(kind in ("kde", "mixture"))
     return Table(
         "table-single-novelty",
@@ -266,6 +269,7 @@ def compared(frame: pd.DataFrame) -> Table:
         "novelty",
         group=group,
         strong=strong,
+        chooser="Networks of the",
     )
 
 

@@ -96,7 +96,7 @@ def latent_map(frame: pd.DataFrame) -> tuple[Figure, Control]:
             "Each mark is a network; point at it to see its training curve (share of training "
             "images right, epoch by epoch) where it ended. The axes are the first two principal "
             f"components of the training networks' latents ({' and '.join(shares)} of their "
-            "variance); they know nothing of accuracy. Outlined marks are test networks, never "
+            "variance), found without their accuracies. Outlined marks are test networks, never "
             f"seen in training.{several}",
             "latent_map",
         ),
