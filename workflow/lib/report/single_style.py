@@ -101,8 +101,8 @@ FEATURES = {
     "latent": Look("Latent", "what the encoder makes of the network", INK, "circle"),
     "observed": Look(
         "What the encoder sees",
-        "what the encoder is given of the network, before anything learnt; for the arm that probes, "
-        "its answers on the probe images",
+        "what the encoder is given of the network, before anything learnt; for the arm that "
+        "probes, its answers on the probe images",
         VIOLET,
         "cross",
     ),
