@@ -19,6 +19,7 @@ KEPT = {
     "constant": (0.4, 0.5),
     "nearest_weights": (0.4, 0.2),
     "nearest_agreement": (0.08, 0.77),
+    "readout": (0.05, 0.8),
     "pca": (0.3, 0.3),
     "noise": (0.4, 0.2),
     "mean_weights": (0.4, 0.1),

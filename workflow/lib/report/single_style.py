@@ -42,6 +42,14 @@ KEPT = {
     "nearest_weights": Look(
         "Look-up by weights", "the training network whose weights are nearest", GREY, "triangle-up"
     ),
+    "readout": Look(
+        "Last layer fitted",
+        "the best training network, its last layer fitted in closed form to the target's answers "
+        "on training images",
+        RED,
+        "pentagon",
+        "dash",
+    ),
     "pca": Look(
         "Principal components",
         "the weights projected on as many principal components as a latent has numbers",
