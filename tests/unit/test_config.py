@@ -363,7 +363,11 @@ def test_a_number_or_how_to_draw_it():
         ("learning_rate", {"uniform": [1]}, ".uniform.1: is required"),
         ("learning_rate", {"choices": []}, ".choices: "),
         ("learning_rate", {"choices": [True]}, ".choices: true and false are not allowed here"),
-        ("learning_rate", {}, ": expected exactly one of choices, uniform and log_uniform, got 0"),
+        (
+            "learning_rate",
+            {},
+            ": expected exactly one of choices, in_turn, uniform and log_uniform, got 0",
+        ),
         ("momentum", {"choices": [0.5, 1]}, ".choices.1: must be less than 1, got 1"),
         ("epochs", {"choices": [5, 2.5]}, ".choices.1: must be a whole number, got 2.5"),
         ("init_scale", {"log_unifrom": [1, 2]}, ".log_unifrom: no such key; did you mean log_unif"),

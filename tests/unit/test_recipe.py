@@ -38,6 +38,11 @@ def test_choices_are_drawn_evenly_and_integers_stay_integers():
     assert all(100 < found.count(number) < 170 for number in (3, 5, 40))
 
 
+def test_a_list_is_gone_through_in_turn_by_the_number_of_the_network():
+    found = recipes({"epochs": {"in_turn": [3, 5, 40]}}, 7)
+    assert [one.epochs for one in found] == [3, 5, 40, 3, 5, 40, 3]
+
+
 @pytest.mark.parametrize("way", ("uniform", "log_uniform"))
 def test_integers_between_bounds_are_drawn_with_both_bounds(way):
     found = [one.epochs for one in recipes({"epochs": {way: [2, 5]}})]

@@ -7,13 +7,13 @@ from typing import Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from lib.config.embedding import Embedding
+from lib.config.embedding import Embedding, LossWeights
 from lib.config.singlearch_explore import SingleExploration
 from lib.config.types import Block, Count, Name, Rate
 from lib.config.zoo import Instances, Training
 
-# Epochs that spread accuracies evenly from chance to the best, at the rate below on the digits.
-EPOCHS = (1, 1, 1, 1, 2, 2, 3, 3, 3, 4, 4, 5, 5, 6, 6, 7, 8, 9, 10, 11, 12, 14, 17, 22, 30, 50)
+# Epochs that spread accuracies evenly from chance to the best, as the digits are trained below.
+EPOCHS = (1, 2, 3, 4, 4, 4, *[5] * 7, *[6] * 5, 7, 7, 8, 9, 12, 15, 20, 30)
 
 
 class SingleArch(Block):
@@ -30,25 +30,38 @@ class SingleArch(Block):
     )
     training: Training = Field(
         Training(
-            epochs={"choices": EPOCHS},
+            epochs={"in_turn": EPOCHS},
+            batch_size=256,
             optimizer="adam",
-            learning_rate=1e-4,
+            learning_rate=1e-3,
             weight_decay=0.0,
-            schedule="constant",
             checkpoint="final",
         ),
         description="how they are trained, each for a number of epochs of its own; kernels, width "
         "and precision are those of the block `zoo`",
     )
     embedder: Embedding = Field(
-        Embedding(),
+        Embedding(
+            arm="readout",
+            latent=1024,
+            probes=1000,
+            steps=2000,
+            networks=96,
+            batch_size=96,
+            clip=1.0,
+            temperature=0.5,
+            temperature_unit="spread",
+            versions=1,
+            weight_noise=0.0,
+            weights=LossWeights(own=1.0),
+        ),
         description="the latent space; networks are distilled from their own targets alone",
     )
     refine_steps: Count = Field(
         300, description="gradient steps on training images that refine the latent of a network"
     )
     refine_rate: Rate = Field(0.02, description="their learning rate (Adam)")
-    refine_batch: Count = Field(64, description="images per step")
+    refine_batch: Count = Field(96, description="images per step")
     explore: SingleExploration = Field(
         SingleExploration(), description="what is looked at in the space"
     )
@@ -64,7 +77,10 @@ class SingleArch(Block):
         """Keys that are left out are at the defaults of this block, not of the inner one."""
         if not isinstance(value, Mapping):
             return value
-        return cls.model_fields[info.field_name].default.model_dump() | dict(value)
+        default = cls.model_fields[info.field_name].default.model_dump()
+        if isinstance(value.get("weights"), Mapping):
+            value = {**value, "weights": default["weights"] | dict(value["weights"])}
+        return default | dict(value)
 
     def variant(self, name: str) -> Embedding:
         """The embedder of an ablation: this block's, with what the variant changes.

@@ -90,6 +90,9 @@ class Drawn(Block):
     choices: tuple[float, ...] | None = Field(
         None, min_length=1, description="one of these, each as likely"
     )
+    in_turn: tuple[float, ...] | None = Field(
+        None, min_length=1, description="these in turn, by the number of the network"
+    )
     uniform: tuple[float, float] | None = Field(
         None, description="evenly between the lowest and the highest value"
     )
@@ -102,10 +105,11 @@ class Drawn(Block):
         ways = self.ways()
         if len(ways) != 1:
             raise ValueError(
-                f"expected exactly one of choices, uniform and log_uniform, got {len(ways)}"
+                "expected exactly one of choices, in_turn, uniform and log_uniform, "
+                f"got {len(ways)}"
             )
         name, values = next(iter(ways.items()))
-        if name != "choices" and not values[0] < values[1]:
+        if "uniform" in name and not values[0] < values[1]:
             raise ValueError(f"{name} must rise from lowest to highest, got {list(values)}")
         if name == "log_uniform" and values[0] <= 0:
             raise ValueError(f"log_uniform must lie above 0, got {list(values)}")

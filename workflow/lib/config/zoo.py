@@ -26,7 +26,8 @@ class Training(Block):
     """How the networks of a zoo are trained.
 
     Where a value may be *drawn*, each network can have its own, from a random stream of its own:
-    `{choices: [...]}`, `{uniform: [low, high]}` or `{log_uniform: [low, high]}` in its place.
+    `{choices: [...]}`, `{uniform: [low, high]}` or `{log_uniform: [low, high]}` in its place;
+    `{in_turn: [...]}` gives each network the next one of a list.
     """
 
     epochs: per_network(Count) = Field(25, description="passes over the training images")

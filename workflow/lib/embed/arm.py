@@ -141,6 +141,12 @@ class Arm(nn.Module, ABC):
     ) -> None:
         """Take statistics from training networks [n, P], their validation scores [n] and images."""
 
+    def settle(self, networks: Mapping[str, Tensor], rng: torch.Generator) -> None:
+        """Take statistics from training networks [n, P] again, once all is learnt; an arm may.
+
+        Called for the space of one architecture.
+        """
+
     @abstractmethod
     def observe(self, architecture: str, flat: Tensor) -> Tensor:
         """What the encoder sees of networks [n, P], [n, ...]: the part without learnt weights."""
@@ -160,6 +166,10 @@ class Arm(nn.Module, ABC):
     @abstractmethod
     def decode(self, architecture: str, latent: Tensor) -> Tensor:
         """Networks [n, P] of one architecture from latents [n, D]."""
+
+    def run(self, architecture: str, latent: Tensor, x: Tensor) -> Tensor:
+        """Logits [n, B, K] of the networks decoded from latents [n, D], on images [B, C, H, W]."""
+        return self.spaces[architecture].run(self.decode(architecture, latent), x)
 
     def perturb(self, architecture: str, flat: Tensor, rng: torch.Generator) -> Tensor:
         """Training networks [n, P] changed at random, as augmentation; an arm may say how."""

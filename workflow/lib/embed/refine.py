@@ -39,7 +39,6 @@ def refine(
         every: call `watch(step, latents)` every so many steps.
         watch: sees the latents while they move, and at the end.
     """
-    space = arm.spaces[architecture]
     moved = latents.detach().clone().requires_grad_()
     optimizer = torch.optim.Adam([moved], lr=rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
@@ -47,10 +46,8 @@ def refine(
         if watch and every and step % every == 0:
             watch(step, moved.detach())
         optimizer.zero_grad()
-        flat = arm.decode(architecture, moved)
-        loss(
-            lambda x, flat=flat: space.run(flat, x), generator(*names, "step", step)
-        ).sum().backward()
+        found = loss(lambda x: arm.run(architecture, moved, x), generator(*names, "step", step))
+        found.sum().backward()
         optimizer.step()
         schedule.step()
     if watch:

@@ -83,7 +83,7 @@ class SingleArch:
         space = arm.spaces[name]
         with torch.no_grad():
             targets = space.run(flat[name], x)
-        outputs = space.run(arm.decode(name, arm.embed(name, seen[name])), x)
+        outputs = arm.run(name, arm.embed(name, seen[name]), x)
         return {"own": own_loss(outputs, targets, arm.cfg).mean()}
 
     @torch.no_grad()
@@ -130,4 +130,6 @@ def train(
     arm.prepare({name: networks}, {name: scores}, images.x, generator(*names, "prepare"))
     pool = Pool.of(arm, {name: networks}, arm.cfg.versions, names)
     targets = arm.spaces[name].predict(held_out, validation.x)
-    return fit(arm, names, SingleArch(arm, pool, held_out, targets, images, validation))
+    curves = fit(arm, names, SingleArch(arm, pool, held_out, targets, images, validation))
+    arm.settle({name: networks}, generator(*names, "settle"))
+    return curves

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lib import ensemble
 from lib.config import Controls, Embedding, SingleArch
 from lib.data.images import ImageSplit
+from lib.embed.arm import EmbedderError
 from lib.embed.fresh import fresh_networks
 from lib.embed.multiarch import noisy_images
 from lib.embed.product import Embedder
+from lib.embed.readout import assemble, beheaded, fit_last
 from lib.embed.refine import refine
-from lib.embed.singlearch import own_loss
+from lib.embed.singlearch import own_loss, spread_of
 from lib.evaluate import controls
 from lib.evaluate.reconstruction import agreement_other
 from lib.population import Population
@@ -88,6 +91,8 @@ class Reconstruction:
     def control_rows(self, cfg: Controls, embedding: Embedding, single: SingleArch) -> list[tuple]:
         """Rows of every control that knows the training networks, or the target's outputs alone.
 
+        `readout` is the best training network with a last layer fitted, in closed form, to the
+        target's outputs on training images; left out where that layer is not a linear one.
         `pca` keeps as many components as the embedder's latent has numbers, or as there are.
         `distilled` starts from fresh networks and takes as many steps, on as many images, as the
         refinement of a latent.
@@ -112,7 +117,20 @@ class Reconstruction:
                 self._own(embedding, single.refine_batch),
             ),
         }
+        with suppress(EmbedderError):
+            flats["readout"] = self._readout()
         return [row for method, flat in flats.items() for row in self._rows(method, flat)]
+
+    def _readout(self) -> Tensor:
+        space, best = self.test.space, self.train.best()[None]
+        body, place = beheaded(space)
+        features = nn.functional.pad(
+            body.predict(best[:, place < body.layout.size], self.known.x), (0, 1), value=1.0
+        )
+        wanted = self.test.outputs(self.known)
+        spread = spread_of(wanted)
+        last = spread * fit_last(features, (wanted - wanted.mean(-1, keepdim=True)) / spread)
+        return assemble(best[:, place < body.layout.size], last, place)
 
     def _own(self, cfg: Embedding, batch: int):
         cfg, flat, space = (

@@ -29,7 +29,8 @@ class Recipe:
     def of(cls, cfg: Training, name: tuple) -> Recipe:
         """The recipe of the instance whose random streams are called `name`.
 
-        Each number that is drawn comes from the stream (*name, its key).
+        Each number that is drawn comes from the stream (*name, its key); those that are taken in
+        turn go by the instance's number, the last part of `name`.
         """
         found = {f.name: _drawn(getattr(cfg, f.name), (*name, f.name)) for f in fields(cls)}
         return cls(**found)
@@ -39,6 +40,8 @@ def _drawn(setting: float | Drawn, stream: tuple) -> float:
     """A number of a setting; an integer if the setting's numbers are, bounds included."""
     if not isinstance(setting, Drawn):
         return setting
+    if setting.in_turn is not None:
+        return setting.in_turn[stream[-2] % len(setting.in_turn)]
     share = torch.rand((), generator=generator(*stream), dtype=torch.float64).item()
     if setting.choices is not None:
         return setting.choices[int(share * len(setting.choices))]

@@ -1,0 +1,262 @@
+"""A shared trunk and a last layer of one's own: the encoder fits it in closed form.
+
+The networks of a zoo are good at one task to different degrees, and what they answer lies close to
+the span of few functions of an image. So all decoded networks share a learnt trunk, whose features
+are to span it, and each has a last layer of its own. The encoder runs a network on fixed probe
+images (training images kept inside the embedder), takes its logits there, and finds the last layer
+on top of the shared features that gives them back: a weighted least-squares problem, solved in
+closed form. The features are trained through that solution (variable projection: Golub & Pereyra,
+SIAM J. Numer. Anal. 1973). Only weights enter, as in `probing`.
+
+What of the latent is left beyond the last layer moves the trunk along a few directions: those in
+which the training networks' losses change most. The encoder leaves them at zero; refinement of a
+latent uses them.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from lib.config import Embedding
+from lib.embed import losses
+from lib.embed.arm import Arm, EmbedderError, Space, arm
+from lib.prep import Layout
+
+SHARP = 0.25  # temperature, in spreads of the logits, at which two answers count as close
+FLOOR = 0.05  # least weight of a logit in the fit, where the most is 0.25
+RIDGE = 1e-4  # in units of the mean square of a feature
+PART = 4  # in training a last layer is fitted on one part in so many of the probes
+REACH = 3.0  # how far a latent's number moves the trunk, in spreads of its parameters
+CHUNK = 64  # networks whose gradients are taken at once
+SMALL = 0.01  # least spread of a number of the latent, in units of the largest
+
+
+@arm("readout")
+class Readout(Arm):
+    """Latents of one architecture: the scale of its logits, its last layer, moves of the trunk.
+
+    A latent with fewer numbers than the last layer holds its principal components.
+    """
+
+    def __init__(
+        self, spaces: Mapping[str, Space], cfg: Embedding, image: tuple[int, ...], classes: int
+    ) -> None:
+        """See `Arm`.
+
+        Raises:
+            EmbedderError: more than one architecture, or it does not end in a linear layer.
+        """
+        super().__init__(spaces, cfg, image, classes)
+        if len(spaces) != 1:
+            raise EmbedderError(
+                f"embedder.arm `readout` holds one architecture, got {', '.join(spaces)}"
+            )
+        (self.space,) = spaces.values()
+        self.body, place = beheaded(self.space)
+        self.register_buffer("place", place, persistent=False)
+        features = (self.space.layout.size - self.body.layout.size) // classes  # with a constant
+        whole = features * classes
+        self.kept = min(cfg.latent - 1, whole)
+        moves = cfg.latent - 1 - self.kept
+        self.register_buffer("probes", torch.zeros(cfg.probes, *image))
+        self.register_buffer("log_spread", torch.tensor([0.0, 1.0]))  # mean, spread
+        self.register_buffer("root", torch.eye(features))
+        self.register_buffer("centre", torch.zeros(whole))
+        self.register_buffer("spread", torch.ones(self.kept))
+        self.scale = nn.Parameter(torch.ones(self.body.layout.size), requires_grad=False)
+        self.base = nn.Parameter(torch.zeros(self.body.layout.size))
+        self.register_buffer("axes", torch.eye(whole)[: self.kept])
+        self.register_buffer("directions", torch.zeros(moves, self.body.layout.size))
+        self.turn = 0
+
+    def _apply(self, fn, recurse: bool = True) -> Readout:
+        self.body.module._apply(fn)
+        return super()._apply(fn, recurse)
+
+    @torch.no_grad()
+    def prepare(
+        self,
+        networks: Mapping[str, Tensor],
+        scores: Mapping[str, Tensor],
+        x: Tensor,
+        rng: torch.Generator,
+    ) -> None:
+        """Choose probes, and begin at the best training network."""
+        (flat,), (ranks,) = networks.values(), scores.values()
+        chosen = torch.randperm(len(x), generator=rng)[: len(self.probes)]
+        self.probes.copy_(x[chosen.repeat(-(-len(self.probes) // len(chosen)))[: len(self.probes)]])
+        trunks = flat[:, self.place < self.body.layout.size]
+        for entry in self.body.layout.entries:
+            place = slice(entry.offset, entry.offset + entry.size)
+            self.scale[place] = trunks[:, place].std().clamp_min(1e-6)
+        self.base.copy_(trunks[ranks.argmax()] / self.scale)
+        self._standardise(flat, rng)
+
+    @torch.no_grad()
+    def settle(self, networks: Mapping[str, Tensor], rng: torch.Generator) -> None:
+        """Standardise latents for the features learnt; find directions for the trunk."""
+        (flat,) = networks.values()
+        last, wanted = self._standardise(flat, rng)
+        if len(self.directions):
+            parts = zip(last.split(CHUNK), wanted.split(CHUNK), strict=True)
+            gradients = torch.cat([self._gradients(*part) for part in parts])
+            self.directions.copy_(REACH * principal(gradients, len(self.directions), rng))
+
+    def _standardise(self, flat: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Make latents of training networks [n, P] uncorrelated numbers of unit spread.
+
+        Networks are as near as what their last layers give on the probes: that is the metric whose
+        principal components a latent holds. Returns their last layers and normalised logits.
+        """
+        wanted, log_spread = self._split(self.observe(self.space.architecture, flat))
+        self.log_spread.copy_(torch.stack([log_spread.mean(), log_spread.std().clamp_min(1e-3)]))
+        features = self._features((self.base * self.scale)[None], self.probes)
+        gram = features[0].T @ features[0] / len(self.probes)
+        gram += RIDGE * gram.diagonal().mean() * torch.eye(len(gram), device=gram.device)
+        self.root.copy_(torch.linalg.cholesky(gram))
+        last = fit_last(features, wanted)
+        found = (self.root.T @ last).flatten(1)
+        self.centre.copy_(found.mean(0))
+        self.axes.copy_(principal(found - self.centre, self.kept, rng))
+        spread = ((found - self.centre) @ self.axes.T).std(0)
+        self.spread.copy_(spread.clamp_min(SMALL * float(spread.max())))
+        return last, wanted
+
+    def _gradients(self, last: Tensor, wanted: Tensor) -> Tensor:
+        """Unit gradients [2n, P'] of losses in the trunk, on each half of the probes."""
+        found = []
+        for half in range(2):
+            part = slice(half, None, 2)
+            with torch.enable_grad():
+                trunks = self.base.detach().expand(len(last), -1).clone().requires_grad_()
+                outputs = self._features(trunks * self.scale, self.probes[part]) @ last
+                loss = losses.distillation(outputs, wanted[:, part], self.cfg.temperature).sum()
+                found.append(nn.functional.normalize(torch.autograd.grad(loss, trunks)[0]))
+        return torch.cat(found)
+
+    def observe(self, architecture: str, flat: Tensor) -> Tensor:
+        """Logits on the probes at unit spread [n, probes * K], and the log of their spread."""
+        with torch.no_grad():
+            outputs = self.space.predict(flat, self.probes)
+            outputs = outputs - outputs.mean(-1, keepdim=True)
+            spread = outputs.square().mean((-2, -1)).sqrt().clamp_min(1e-6)
+            return torch.cat(
+                [(outputs / spread[:, None, None]).flatten(1), spread.log()[:, None]], 1
+            )
+
+    def embed(self, architecture: str, seen: Tensor) -> Tensor:
+        """See `Arm`."""
+        wanted, log_spread = self._split(seen)
+        moves = seen.new_zeros(len(seen), len(self.directions))
+        probes = self.probes
+        if torch.is_grad_enabled():  # in training
+            part = slice(self.turn % PART, None, PART)
+            self.turn, probes, wanted = self.turn + 1, probes[part], wanted[:, part]
+        found = fit_last(self._features(self._trunks(moves), probes), wanted)
+        held = ((self.root.T @ found).flatten(1) - self.centre) @ self.axes.T / self.spread
+        mean, spread = self.log_spread
+        return torch.cat([(log_spread - mean) / spread, held, moves], 1)
+
+    def classify(self, latent: Tensor) -> Tensor:
+        """See `Arm`; there is one architecture."""
+        return latent.new_zeros(*latent.shape[:-1], 1)
+
+    def decode(self, architecture: str, latent: Tensor) -> Tensor:
+        """See `Arm`."""
+        return assemble(*self._parts(latent), self.place)
+
+    def run(self, architecture: str, latent: Tensor, x: Tensor) -> Tensor:
+        """See `Arm`: a trunk that all share is run once."""
+        trunks, last = self._parts(latent)
+        return self._features(trunks, x) @ last
+
+    def _parts(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+        """Trunks [n or 1, P'] and last layers [n, F + 1, K] of latents [n, D]."""
+        mean, spread = self.log_spread
+        scale = (mean + spread * latent[:, 0]).exp()[:, None, None]
+        held, moves = latent[:, 1 : 1 + self.kept], latent[:, 1 + self.kept :]
+        last = (self.centre + (held * self.spread) @ self.axes).unflatten(1, (-1, self.classes))
+        last = torch.linalg.solve_triangular(self.root.T, last, upper=True)
+        return self._trunks(moves), scale * last
+
+    def _split(self, seen: Tensor) -> tuple[Tensor, Tensor]:
+        return seen[:, :-1].unflatten(1, (len(self.probes), self.classes)), seen[:, -1:]
+
+    def _trunks(self, moves: Tensor) -> Tensor:
+        """Weights [n, P'] before the last layer; [1, P'] where no network is moved."""
+        if not (moves.requires_grad or moves.any()):
+            return (self.base * self.scale)[None]
+        return (self.base + moves @ self.directions) * self.scale
+
+    def _features(self, trunks: Tensor, x: Tensor) -> Tensor:
+        """What the last layer is given [n, B, F + 1], a constant one at the end."""
+        run = self.body.run if torch.is_grad_enabled() else self.body.predict
+        return nn.functional.pad(run(trunks, x), (0, 1), value=1.0)
+
+
+def beheaded(space: Space) -> tuple[Space, Tensor]:
+    """A space of the same networks without their last layer, and where their parameters are.
+
+    Returns:
+        The space, whose networks give features [B, F]; and for each parameter [P] of a network its
+        place among those before the last layer, then the weight and then the bias of that.
+
+    Raises:
+        EmbedderError: the last layer is not a linear one with a bias.
+    """
+    name, last = [(n, m) for n, m in space.module.named_modules() if not list(m.children())][-1]
+    if not isinstance(last, nn.Linear) or last.bias is None:
+        raise EmbedderError(
+            f"embedder.arm `readout` needs networks that end in a linear layer with a bias; "
+            f"{space.architecture} ends in {type(last).__name__}"
+        )
+    body = copy.deepcopy(space.module)
+    body.set_submodule(name, nn.Identity())
+    layout = Layout.of(body)
+    starts = {entry.name: entry.offset for entry in layout.entries}
+    starts |= {f"{name}.weight": layout.size, f"{name}.bias": layout.size + last.weight.numel()}
+    place = torch.cat([starts[e.name] + torch.arange(e.size) for e in space.layout.entries])
+    return Space(space.architecture, body, layout), place
+
+
+def principal(rows: Tensor, count: int, rng: torch.Generator) -> Tensor:
+    """The first principal axes [count, P] of rows [n, P]; any others where these are too few."""
+    filled = SMALL**2 * torch.randn(count, rows.shape[1], generator=rng).to(rows.device)
+    rows = torch.cat([rows, filled * rows.square().mean().sqrt()])
+    if rows.shape[1] <= len(rows):
+        return torch.linalg.eigh(rows.T @ rows).eigenvectors.flip(1)[:, :count].T
+    found = torch.linalg.eigh(rows @ rows.T)
+    axes = found.eigenvectors.flip(1)[:, :count].T @ rows
+    return nn.functional.normalize(axes)
+
+
+def assemble(bodies: Tensor, last: Tensor, place: Tensor) -> Tensor:
+    """Networks [n, P] of all before the last layer [n or 1, P'] and last layers [n, F + 1, K]."""
+    weight, bias = last[:, :-1].transpose(1, 2), last[:, -1]
+    return torch.cat([bodies.expand(len(last), -1), weight.flatten(1), bias], 1)[:, place]
+
+
+def fit_last(features: Tensor, wanted: Tensor) -> Tensor:
+    """Last layers [n, F, K] that give logits [n, B, K] from features [n or 1, B, F].
+
+    Weighted least squares, each class for itself. A logit weighs p (1 - p), the curvature of the
+    cross entropy there (p: the wanted probability at temperature `SHARP`), but at least `FLOOR`.
+    """
+    images, count = wanted.shape[1], features.shape[-1]
+    p = (wanted / SHARP).softmax(-1)
+    weight = p * (1 - p) + FLOOR
+    weight = (weight / weight.mean((1, 2), keepdim=True)).transpose(1, 2)  # n, K, B
+    if len(features) == 1:  # one matrix product for all
+        pairs = (features[0][:, :, None] * features[0][:, None]).flatten(1)
+        gram = (weight @ pairs).unflatten(-1, (count, count))
+    else:
+        turned = features.transpose(1, 2)
+        gram = (weight[:, :, None] * turned[:, None]) @ features[:, None]
+    right = (weight * wanted.transpose(1, 2)) @ features
+    ridge = RIDGE * features.square().mean((1, 2))[:, None, None, None]
+    eye = torch.eye(count, device=features.device)
+    return torch.linalg.solve(gram / images + ridge * eye, right / images).transpose(1, 2)
