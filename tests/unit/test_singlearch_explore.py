@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import types
 
 import numpy as np
 import pandas as pd
@@ -411,27 +413,24 @@ def test_drawn_networks_are_compared_with_the_training_networks(toy, zoo, drawn)
 # The map
 
 
-def test_the_map_is_made_by_training_networks_and_turned_towards_the_good_ones():
-    random = np.random.default_rng(0)
-    spread = np.diag([5.0, 2.0, 0.1])
-    points = torch.from_numpy(random.normal(size=(60, 3)) @ spread).float()
-    points[40:] *= 100
-    accuracy = 0.5 - 0.01 * points[:, 0] + 0.001 * points[:, 1]
-    frame = pd.DataFrame(
-        {
-            "network": [str(i) for i in range(60)],
-            "split": ["train"] * 40 + ["test"] * 20,
-            "epochs": 3,
-            "validation_accuracy": accuracy.numpy(),
-        }
-    )
-    table = performance_map(frame, points, 4)
+def test_the_map_lays_networks_out_by_their_answers(toy, zoo):
+    arm = copy.copy(toy.embedder.arm)
+    arm.spaces = {NAME: arm.spaces[NAME]}
+    arm.decode = lambda name, latent: zoo["train"].flat[latent[:, 0].long()]  # a perfect decoder
+    embedder = types.SimpleNamespace(arm=arm, architectures=(NAME,))
+    frame = zoo["train"].frame.assign(split=["train"] * 10 + ["test"] * 5)
+    rows = torch.arange(15.0)[:, None]
+    table = performance_map(embedder, frame, rows, toy.images, 4)
     train = table[table["split"] == "train"]
     for axis in "xy":
-        assert np.corrcoef(train[axis], train["validation_accuracy"])[0, 1] > 0
-    assert train["x"].std() == pytest.approx(points[:40, 0].std().item(), rel=0.1)
-    assert train["x"].mean() == pytest.approx(0, abs=1e-4)
-    assert 0.7 < table["explained_x"].iloc[0] < 0.95 and set(table["seed"]) == {4}
+        assert np.cov(train[axis], train["validation_accuracy"])[0, 1] > 0
+        assert train[axis].mean() == pytest.approx(0, abs=1e-6)
+    answers = zoo["train"].outputs(toy.images).softmax(-1).flatten(1)
+    far = torch.cdist(answers, answers).numpy()
+    places = torch.from_numpy(table[["x", "y"]].to_numpy())
+    drawn = torch.cdist(places, places).numpy()
+    assert (drawn <= far + 1e-4).all() and np.corrcoef(drawn.ravel(), far.ravel())[0, 1] > 0.5
+    assert 0 < table["explained_y"].iloc[0] < table["explained_x"].iloc[0] < 1
 
 
 # Moves

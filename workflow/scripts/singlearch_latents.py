@@ -21,8 +21,9 @@ with job("latents of one architecture", snakemake.log[0]):
     zoo = [population.load(catalogue, names, split, images) for split in splits]
     tables, tensors = [], {}
     for seed, path in zip(params.seeds, snakemake.input.embedders, strict=True):
-        frame, latents = encode_all(load_embedder(path, device), zoo)
-        tables.append(performance_map(frame, latents, seed))
+        embedder = load_embedder(path, device)
+        frame, latents = encode_all(embedder, zoo)
+        tables.append(performance_map(embedder, frame, latents, images, seed))
         tensors[f"seed_{seed}"] = latents.to(torch.float32).cpu().contiguous()
     with atomic(snakemake.output.latents) as temporary:
         save_file(tensors, temporary)

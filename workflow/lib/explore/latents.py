@@ -13,11 +13,13 @@ import torch
 from sklearn.decomposition import PCA
 from torch import Tensor
 
+from lib.data.images import ImageSplit
 from lib.embed.product import Embedder
 from lib.population import Population
 from lib.prep import to_prep
 from lib.repro import atomic
 
+MAP_IMAGES = 256
 PREP_ASPECT = 4  # pictures of PReps are this many times wider than high
 
 
@@ -71,25 +73,34 @@ def write_preps(path: str | Path, embedder: Embedder, test: Mapping[str, Populat
                 group[label] = to_prep(values, height, width)[0].cpu().numpy()
 
 
-def performance_map(frame: pd.DataFrame, latents: Tensor, seed: int) -> pd.DataFrame:
+def performance_map(
+    embedder: Embedder, frame: pd.DataFrame, latents: Tensor, images: ImageSplit, seed: int
+) -> pd.DataFrame:
     """The table `singlearch/latent_map.csv`: networks of one architecture in two dimensions.
 
-    The axes are the first two principal components of the training networks' latents, turned so
-    that accuracy rises along each; their share of the variance is in `explained_x`, `explained_y`.
+    Latents are near each other if the networks decoded from them answer alike: the axes are the
+    first two principal components of the probabilities that those of the training networks give on
+    `MAP_IMAGES` training images, turned so that accuracy rises along each. (Those of the latents
+    themselves would say nothing where an arm gives all numbers the same spread.)
 
     Args:
+        embedder: an embedder of one architecture.
         frame: catalogue rows of the networks.
         latents: their latents [n, D].
+        images: training images.
         seed: the embedder's.
     """
-    points, train = latents.cpu().numpy(), (frame["split"] == "train").to_numpy()
+    (name,) = embedder.architectures
+    with torch.no_grad():
+        flat = embedder.arm.decode(name, latents)
+    outputs = embedder.arm.spaces[name].predict(flat, images.x[:MAP_IMAGES])
+    points = outputs.softmax(-1).flatten(1).cpu().double().numpy()
+    train = (frame["split"] == "train").to_numpy()
     pca = PCA(2, svd_solver="full").fit(points[train])
-    places = pca.transform(points)
-    # A component has no direction of its own: better networks lie to the right and further up.
-    scores = frame["validation_accuracy"].to_numpy()[train]
+    places, scores = pca.transform(points), frame["validation_accuracy"].to_numpy()[train]
     places *= np.where((scores - scores.mean()) @ places[train] < 0, -1, 1)
     known = ("network", "split", "epochs", "train_curve", "train_accuracy", "validation_accuracy")
-    table = frame[[name for name in known if name in frame]].copy()
+    table = frame[[column for column in known if column in frame]].copy()
     table["x"], table["y"], table["seed"] = places[:, 0], places[:, 1], seed
     table["explained_x"], table["explained_y"] = pca.explained_variance_ratio_
     return table

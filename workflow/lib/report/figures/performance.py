@@ -94,10 +94,11 @@ def latent_map(frame: pd.DataFrame) -> tuple[Figure, Control]:
             figure,
             "Map of all networks' latents in two dimensions, colored by accuracy.",
             "Each mark is a network; point at it to see its training curve (share of training "
-            "images right, epoch by epoch) where it ended. The axes are the first two principal "
-            f"components of the training networks' latents ({' and '.join(shares)} of their "
-            "variance), found without their accuracies. Outlined marks are test networks, never "
-            f"seen in training.{several}",
+            "images right, epoch by epoch) where it ended. Latents lie near each other if what is "
+            "decoded from them answers alike: the axes are the first two principal components of "
+            f"these answers for training networks and images ({' and '.join(shares)} of their "
+            "variance), found without any label. Outlined marks are test networks, never seen in "
+            f"training.{several}",
             "latent_map",
         ),
         Control("control-single-map", "Colour by", choices),
