@@ -22,6 +22,7 @@ from lib.explore.optimization import Best, teacher_loss
 from lib.population import Population
 from lib.repro import generator
 
+TEMPERATURE = 4.0  # of distillation from the teacher, whatever that of the embedder
 COLUMNS = ("start", "method", "step", "validation_accuracy", "test_accuracy", "seed")
 
 
@@ -67,7 +68,7 @@ def optimize(
     name, arm, space = train.space.architecture, embedder.arm, train.space
     streams = (*names, "optimization")
     ids, latents = starts_of(embedder, train, test, cfg.optimization_starts, streams)
-    loss = teacher_loss(cfg.optimization_batch, images, teacher, arm.cfg.temperature)
+    loss = teacher_loss(cfg.optimization_batch, images, teacher, TEMPERATURE)
     steps, every = cfg.optimization_steps, cfg.optimization_every
     with torch.no_grad():
         decoded = arm.decode(name, latents)
