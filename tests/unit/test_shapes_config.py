@@ -1,0 +1,74 @@
+"""The block `shapes`: its defaults, its variants, what is refused, and where shapes come from."""
+
+import numpy as np
+import pytest
+
+from lib.config import ConfigError, Shapes
+from lib.data.archive import DataError
+from lib.data.meshes import write_mesh
+from lib.data.shapes import check, collect
+from lib.data.solid import closed
+from lib.study import parse_study
+
+
+def test_keys_left_out_are_at_the_defaults_of_this_block():
+    found = Shapes(embedder={"steps": 7})
+    assert found.embedder.steps == 7
+    assert found.embedder.arm == "field_probing"
+    assert found.embedder.probes == Shapes().embedder.probes
+
+
+def test_a_variant_changes_what_it_names():
+    cfg = Shapes(ablations={"few": {"trained_on": 8, "embedder": {"rank": 3}}})
+    found = cfg.variant("few")
+    assert (found.trained_on, found.embedder.rank) == (8, 3)
+    assert found.embedder.latent == cfg.embedder.latent
+    assert found.training == cfg.training
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        ({"ablations": {"other": {"widths": [3]}}}, "widths would need another zoo"),
+        ({"ablations": {"other": {"warp": -1}}}, "warp"),
+        ({"ablations": {"other": {"embedder": {"arm": "nothing"}}}}, "nothing"),
+        ({"embedder": {"options": {"reach": -1}}}, "reach"),
+        ({"architecture": "ResNet8"}, "SIREN"),
+        ({"samples": 7}, "samples"),
+        ({"widths": []}, "widths"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(block, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_study({"shapes": block})
+
+
+def test_a_source_has_to_be_there(tmp_path):
+    check("procedural")
+    check(str(tmp_path))
+    with pytest.raises(DataError, match="neither `procedural` nor the path"):
+        check(str(tmp_path / "missing"))
+
+
+def test_more_chairs_begin_with_the_same():
+    two, three = collect("procedural", 2, 5).meshes, collect("procedural", 3, 5).meshes
+    for mesh, again in zip(two, three, strict=False):
+        assert np.array_equal(mesh.vertices, again.vertices)
+        assert np.array_equal(mesh.faces, again.faces)
+    assert len(two[0].vertices) != len(two[1].vertices)
+    for mesh in three:
+        assert closed(mesh.faces)
+        assert np.abs(mesh.vertices).max() == pytest.approx(0.9)
+
+
+def test_meshes_of_a_folder_are_drawn_and_counted(tmp_path):
+    for mesh in collect("procedural", 3, 5).meshes:
+        write_mesh(tmp_path / f"{mesh.name}.ply", mesh.vertices, mesh.faces)
+    (tmp_path / "broken.ply").write_text("ply\n")
+    found = collect(str(tmp_path), 2, 1)
+    assert len({mesh.name for mesh in found.meshes}) == 2
+    assert list(found.left_out) == ["broken.ply"]
+    again = collect(str(tmp_path), 3, 1)
+    assert [mesh.name for mesh in again.meshes][:2] == [mesh.name for mesh in found.meshes]
+    with pytest.raises(DataError, match="3 meshes that can be used .1 were left out., the study"):
+        collect(str(tmp_path), 4, 1)
