@@ -106,8 +106,8 @@ def write_shapes(
     sampling = pd.DataFrame(rows)
     sampling.to_csv(files.sampling, index=False)
 
-    frames = {"reconstruction": reconstruction, "interpolation": interpolation.fillna("")}
-    frames |= {"completion": completion, "sampling": sampling.fillna("")}
+    frames = {"reconstruction": reconstruction, "interpolation": interpolation}
+    frames |= {"completion": completion, "sampling": sampling}
     made = scenes(folder / "meshes", *shape_scenes.wanted(frames, latent_map))
     files.scenes.write_text(json.dumps(made))
     card = {"parameters": {"SIREN": 2593}, "embedder": {"latent": 128}}

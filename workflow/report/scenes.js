@@ -24,9 +24,9 @@
   const draw = (canvas, view) => {
     const size = 2 * Math.min(canvas.clientWidth || 160, 320); // twice as fine, for smooth edges
     if (canvas.width !== size) canvas.width = canvas.height = size;
-    const context = canvas.getContext("2d");
+    const context = canvas.getContext("2d", { willReadFrequently: true });
     context.clearRect(0, 0, size, size);
-    canvas.dataset.drawn = canvas.dataset.mesh;
+    canvas.dataset.shown = canvas.dataset.mesh;
     const { color, points, faces } = canvas.dataset.mesh ? meshOf(canvas.dataset.mesh) : { faces: [] };
     if (!faces.length) {
       context.fillStyle = "#566170";
