@@ -26,6 +26,7 @@ study: venv
 ablations: venv
 	snakemake --cores $(CORES) --configfile config/ablations.yaml -- ablations
 	snakemake --cores $(CORES) --configfile config/left_out.yaml -- unseen_page
+	snakemake --cores $(CORES) --configfile config/singlearch_ablations.yaml -- singlearch_ablations
 	snakemake --cores $(CORES) --configfile config/shapes_ablations.yaml -- shapes_ablations
 	snakemake --cores $(CORES) --configfile config/shapes_shared.yaml -- shapes_ablations
 	snakemake --cores $(CORES) --configfile config/shapes_shared.yaml \

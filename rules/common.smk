@@ -131,6 +131,21 @@ def variants(_):
     ]
 
 
+def single_variants(_):
+    """The scores of every variant and seed of the space of one architecture."""
+    if not SINGLE_VARIANTS:
+        raise WorkflowError(
+            "the config has no singlearch.ablations; config/singlearch_ablations.yaml does"
+        )
+    return [
+        path
+        for name, variant in SINGLE_VARIANTS.items()
+        for path in expand(
+            rules.singlearch_variant.output, variant=name, seed=variant.embedder.seeds
+        )
+    ]
+
+
 def shape_variants(_):
     """The scores of every variant and seed of the space of shapes."""
     if not SHAPE_VARIANTS:

@@ -17,7 +17,7 @@ from lib.embed.arm import EmbedderError, Space
 from lib.embed.product import Embedder, load_embedder, make_arm
 from lib.embed.readout import beheaded, fit_last
 from lib.embed.refine import refine
-from lib.evaluate import performance
+from lib.evaluate import performance, single_ablation
 from lib.evaluate import singlearch as evaluation
 from lib.repro import generator
 from lib.study import parse_study
@@ -72,13 +72,26 @@ def test_what_is_left_out_is_at_the_defaults_of_the_block():
     [
         ({"architecture": "ResNet9"}, "singlearch.architecture: unknown architecture"),
         ({"embedder": {"arm": "strong"}}, "singlearch.embedder.arm: unknown embedder arm"),
-        ({"ablations": {"odd": {"latnt": 3}}}, "singlearch.ablations.odd: latnt: no such key"),
+        (
+            {"ablations": {"odd": {"embedder": {"latnt": 3}}}},
+            "singlearch.ablations.odd: embedder.latnt: no such key; did you mean latent",
+        ),
+        (
+            {"ablations": {"odd": {"instances": {"train": 3}}}},
+            "singlearch.ablations.odd: instances would need another zoo",
+        ),
         ({"training": {"epochs": 0}}, "singlearch.training.epochs"),
     ],
 )
 def test_what_cannot_be_run_is_refused_before_any_work(block, message):
     with pytest.raises(ConfigError, match=message):
         parse_study({"singlearch": block})
+
+
+def test_a_variant_changes_what_it_names_and_nothing_else():
+    cfg = SingleArch(ablations={"mine": {"embedder": {"steps": 7}, "trained_on": 50}})
+    wanted = cfg.embedder.model_copy(update={"steps": 7})
+    assert cfg.variant("mine") == cfg.model_copy(update={"embedder": wanted, "trained_on": 50})
 
 
 # The loss
@@ -249,6 +262,22 @@ def test_each_method_has_a_row_for_each_network(toy):
     assert set(own["seed"]) == {7}
     assert own["compression"].tolist() == pytest.approx([test.flat.shape[1] / CFG.latent] * 4)
     assert (table.groupby("network")["target_accuracy"].nunique() == 1).all()
+
+
+def test_variants_are_scored_on_every_split_with_look_up_beside_them(toy):
+    zoo = {split: found[NAME] for split, found in toy.zoo.items()}
+    images = {"train": toy.images, "validation": toy.validation, "test": toy.test}
+    cfg = SingleArch(refine_steps=2, refine_batch=8, trained_on=2)
+    embedder = Embedder(prepared(toy), {})
+    found = single_ablation.scores(embedder, "mine", 3, cfg, zoo, images, 0, 5)
+    methods = found.groupby("split")["method"].unique().map(set).to_dict()
+    own = {"decoded", "refined"}
+    both = own | {"nearest_agreement", "readout"}
+    assert methods == {"train": own, "validation": both, "test": both}
+    assert set(found.loc[found["split"] == "train", "network"]) == set(zoo["train"].names[:2])
+    table = single_ablation.comparison(found)
+    assert len(table) == 2 + 4 + 4 and set(table["trained_on"]) == {2}
+    assert set(table["latent_size"]) == {CFG.latent}
 
 
 def frame(target, given, agreement=1.0) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from lib import nets
-from lib.config import ConfigError, Embedding, Shapes, Study
+from lib.config import ConfigError, Embedding, Study
 from lib.config.faults import faults
 from lib.embed.arm import find_arm
 from lib.errors import InputError
@@ -34,27 +34,29 @@ def parse_study(raw: Any, where: str = "config") -> Study:
     for field, name in names:
         with _blaming(field, where):
             nets.build(name, study.images.channels, study.images.size, 10)
+    with _blaming("embedder.arm", where):
+        find_arm(study.embedder.arm).check(study.embedder)
+    for name in study.ablations:
+        with _blaming(f"ablations.{name}", where):
+            try:
+                variant = study.variant(name)
+            except ValidationError as error:
+                raise ConfigError(faults(error, Embedding).strip()) from None
+            find_arm(variant.arm).check(variant)
     with _blaming("shapes", where):
         nets.build_field(study.shapes.architecture, study.shapes.widths, study.shapes.omega)
-        find_arm(study.shapes.embedder.arm).check(study.shapes.embedder)
-        for name in study.shapes.ablations:
-            try:
-                variant = study.shapes.variant(name)
-            except ValidationError as error:
-                raise ConfigError(faults(error, Shapes).strip()) from None
-            except ValueError as error:
-                raise ConfigError(f"ablations.{name}: {error}") from None
-            find_arm(variant.embedder.arm).check(variant.embedder)
-    for field, part in (("", study), ("singlearch.", study.singlearch)):
-        with _blaming(f"{field}embedder.arm", where):
+    for field, part in (("singlearch", study.singlearch), ("shapes", study.shapes)):
+        with _blaming(f"{field}.embedder.arm", where):
             find_arm(part.embedder.arm).check(part.embedder)
         for name in part.ablations:
-            with _blaming(f"{field}ablations.{name}", where):
+            with _blaming(f"{field}.ablations.{name}", where):
                 try:
                     variant = part.variant(name)
                 except ValidationError as error:
-                    raise ConfigError(faults(error, Embedding).strip()) from None
-                find_arm(variant.arm).check(variant)
+                    raise ConfigError(faults(error, type(part)).strip()) from None
+                except ValueError as error:
+                    raise ConfigError(str(error)) from None
+                find_arm(variant.embedder.arm).check(variant.embedder)
     return study
 
 

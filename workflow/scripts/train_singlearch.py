@@ -4,7 +4,7 @@ import pandas as pd
 import torch
 
 from lib import population
-from lib.config import Embedding
+from lib.config import SingleArch
 from lib.data.images import load_split
 from lib.embed import singlearch
 from lib.embed.product import Embedder, make_arm
@@ -14,7 +14,8 @@ from lib.store import Catalogue
 
 params, seed = snakemake.params, int(snakemake.wildcards.seed)
 with job(f"single-architecture embedder seed {seed}", snakemake.log[0]):
-    cfg, name = Embedding.model_validate(params.embedder), params.architecture
+    single, name = SingleArch.model_validate(params.singlearch), params.architecture
+    cfg = single.embedder
     deterministic(cfg.threads)
     images = load_split(snakemake.input.train, params.device)
     validation = load_split(snakemake.input.validation, params.device)
@@ -22,6 +23,7 @@ with job(f"single-architecture embedder seed {seed}", snakemake.log[0]):
     train, held_out = (
         population.load(catalogue, [name], split, images)[name] for split in ("train", "validation")
     )
+    train = train.first(single.trained_on)
     names = ("singlearch", params.seed, seed)
     torch.manual_seed(seed_for(*names, "init"))
     image = tuple(images.x.shape[1:])

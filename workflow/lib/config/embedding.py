@@ -116,14 +116,18 @@ class Embedding(Block):
         """How many steps a training network is in: one of `alike`, among `zoo` of any kind."""
         return self.steps * self.networks / (zoo if self.draw == "mixed" else alike)
 
-    def changed(self, changes: Mapping[str, Any]) -> Embedding:
-        """This block with some of its keys changed, those of `weights` one by one.
-
-        Raises:
-            ValidationError: the result is no valid block.
-        """
+    def merged(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """This block as plain data, some of its keys changed, those of `weights` one by one."""
         whole = self.model_dump()
         merged = whole | dict(changes)
         if isinstance(changes.get("weights"), Mapping):
             merged["weights"] = whole["weights"] | dict(changes["weights"])
-        return Embedding.model_validate(merged)
+        return merged
+
+    def changed(self, changes: Mapping[str, Any]) -> Embedding:
+        """This block with some of its keys changed.
+
+        Raises:
+            ValidationError: the result is no valid block.
+        """
+        return Embedding.model_validate(self.merged(changes))

@@ -15,6 +15,8 @@ from lib.config.zoo import Instances, Training
 # Epochs that spread accuracies evenly from chance to the best, as the digits are trained below.
 EPOCHS = (1, 2, 3, 4, 4, 4, *[5] * 7, *[6] * 5, 7, 7, 8, 9, 12, 15, 20, 30)
 
+ABLATED = ("embedder", "trained_on")
+
 
 class SingleArch(Block):
     """The space of one architecture, whose networks differ in how good they are."""
@@ -57,6 +59,9 @@ class SingleArch(Block):
         ),
         description="the latent space; networks are distilled from their own targets alone",
     )
+    trained_on: Count | None = Field(
+        None, description="training networks that the embedder is given; by default all"
+    )
     refine_steps: Count = Field(
         300, description="gradient steps on training images that refine the latent of a network"
     )
@@ -67,8 +72,8 @@ class SingleArch(Block):
     )
     ablations: dict[Name, dict[str, Any]] = Field(
         {},
-        description="variants of the embedder, as `ablations` on this zoo: keys of the block "
-        "`singlearch.embedder` that differ, by the variant's name",
+        description="variants of the space, as `ablations` on this zoo: keys of the block "
+        "`singlearch` that differ, by the variant's name, out of `embedder`, `trained_on`",
     )
 
     @field_validator("instances", "training", "embedder", "explore", mode="before")
@@ -82,10 +87,19 @@ class SingleArch(Block):
             value = {**value, "weights": default["weights"] | dict(value["weights"])}
         return default | dict(value)
 
-    def variant(self, name: str) -> Embedding:
-        """The embedder of an ablation: this block's, with what the variant changes.
+    def variant(self, name: str) -> SingleArch:
+        """The block of an ablation: this one, with what the variant changes.
 
         Raises:
-            ValidationError: the result is no valid block `embedder`.
+            ValidationError: the result is no valid block `singlearch`.
+            ValueError: the variant changes what the zoo is made of.
         """
-        return self.embedder.changed(self.ablations[name])
+        changes = dict(self.ablations[name])
+        if others := set(changes) - set(ABLATED):
+            raise ValueError(
+                f"{sorted(others)[0]} would need another zoo or changes no embedder; a variant may "
+                f"change {', '.join(ABLATED)}"
+            )
+        if isinstance(changes.get("embedder"), Mapping):
+            changes["embedder"] = self.embedder.merged(changes["embedder"])
+        return SingleArch.model_validate(self.model_dump() | changes)

@@ -88,6 +88,12 @@ class Reconstruction:
             rows += self._rows(method, flat, arm.cfg.arm, seed, arm.cfg.latent)
         return rows
 
+    def look_up_rows(self) -> list[tuple]:
+        """Rows of the training network that agrees most, and of `readout`, see `control_rows`."""
+        return [
+            row for method, flat in self._looked_up().items() for row in self._rows(method, flat)
+        ]
+
     def control_rows(self, cfg: Controls, embedding: Embedding, single: SingleArch) -> list[tuple]:
         """Rows of every control that knows the training networks, or the target's outputs alone.
 
@@ -102,9 +108,7 @@ class Reconstruction:
         flats = {
             "constant": train.best().expand(count, -1),
             "nearest_weights": controls.nearest_weights(train, test.flat),
-            "nearest_agreement": controls.nearest_agreement(
-                train, train.outputs(self.known), test.outputs(self.known)
-            ),
+            **self._looked_up(),
             "pca": pca(train.flat, test.flat, embedding.latent),
             "noise": controls.noisy(train, count, cfg.noise, names),
             "mean_weights": train.flat.mean(0).expand(count, -1),
@@ -117,9 +121,14 @@ class Reconstruction:
                 self._own(embedding, single.refine_batch),
             ),
         }
-        with suppress(EmbedderError):
-            flats["readout"] = self._readout()
         return [row for method, flat in flats.items() for row in self._rows(method, flat)]
+
+    def _looked_up(self) -> dict[str, Tensor]:
+        known, outputs = (networks.outputs(self.known) for networks in (self.train, self.test))
+        found = {"nearest_agreement": controls.nearest_agreement(self.train, known, outputs)}
+        with suppress(EmbedderError):
+            found["readout"] = self._readout()
+        return found
 
     def _readout(self) -> Tensor:
         space, best = self.test.space, self.train.best()[None]

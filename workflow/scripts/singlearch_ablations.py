@@ -1,0 +1,12 @@
+"""Compare the variants of the space of one architecture in one table."""
+
+import pandas as pd
+
+from lib.evaluate.single_ablation import comparison
+from lib.progress import job
+from lib.repro import atomic
+
+with job("single-architecture ablations", snakemake.log[0]):
+    found = pd.concat([pd.read_csv(path) for path in snakemake.input], ignore_index=True)
+    with atomic(snakemake.output[0]) as temporary:
+        comparison(found).to_csv(temporary, index=False)
