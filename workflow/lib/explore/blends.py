@@ -96,7 +96,8 @@ def interpolate(
             f"the neurons of {name} cannot be put in another order: it shares layers, has grouped "
             "convolutions or an operation that may look at several channels at once"
         )
-    gamma = torch.tensor([k / (cfg.points - 1) for k in range(cfg.points)]).to(test.flat.device)
+    gammas = [k / (cfg.points - 1) for k in range(cfg.points)]
+    gamma = torch.tensor(gammas, device=test.flat.device)
     x, rows = known.x[: cfg.reset_images], []
     with torch.no_grad():
         latents = embedder.arm.encode(name, test.flat)
@@ -127,6 +128,6 @@ def interpolate(
         for method, flat in found.items():
             rows += [
                 (pair, ends, method, at, accuracy, seed)
-                for at, accuracy in zip(gamma.tolist(), accuracies(flat), strict=True)
+                for at, accuracy in zip(gammas, accuracies(flat), strict=True)
             ]
     return pd.DataFrame(rows, columns=COLUMNS)
