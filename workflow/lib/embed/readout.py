@@ -188,7 +188,8 @@ class Readout(Arm):
 
     def _trunks(self, moves: Tensor) -> Tensor:
         """Weights [n, P'] before the last layer; [1, P'] where no network is moved."""
-        if not (moves.requires_grad or moves.any()):
+        settled = self.directions[:1].any()  # until then a move is none
+        if not (settled and (moves.requires_grad or moves.any())):
             return (self.base * self.scale)[None]
         return (self.base + moves @ self.directions) * self.scale
 
