@@ -20,8 +20,7 @@ help:
 study: venv
 	snakemake --cores $(CORES)
 	@echo
-	@echo 'All reports:               $(CURDIR)/results/report.html'
-	@echo 'Multi-architecture report: $(CURDIR)/results/multiarch_report.html'
+	@echo 'All reports, on one page: $(CURDIR)/results/report.html'
 
 ablations: venv
 	snakemake --cores $(CORES) --configfile config/ablations.yaml -- ablations

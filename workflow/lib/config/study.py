@@ -24,7 +24,7 @@ class Study(Block):
         "results", min_length=1, description="folder of everything the study makes"
     )
     parts: tuple[Literal["multiarch", "singlearch", "shapes"], ...] = Field(
-        ("multiarch",),
+        ("multiarch", "singlearch", "shapes"),
         min_length=1,
         description="the parts that a run without targets makes, each with a report of its own",
     )
