@@ -40,7 +40,7 @@ class SingleExploration(Exploration):
         1e-3, description="learning rate of these epochs; all else as in `singlearch.training`"
     )
     scales: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] = Field(
-        (-1.0, -0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0),
+        (-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0),
         min_length=2,
         description="factors on the direction from poor to good networks",
     )
