@@ -1,0 +1,77 @@
+"""Variants of the space of shapes on the study's zoo; made on request only.
+
+Output: shapes/ablations/*/seed_*/{embedder.safetensors,losses.csv,scores.csv}, shapes/ablations.csv.
+"""
+
+SHAPE_VARIANTS = {name: SHAPES.variant(name) for name in SHAPES.ablations}
+SHAPE_VARIANT = "shapes/ablations/{variant}/seed_{seed}"
+
+
+use rule shapes_embedder as shapes_variant_embedder with:
+    output:
+        embedder=RESULTS / SHAPE_VARIANT / "embedder.safetensors",
+        card=RESULTS / SHAPE_VARIANT / "embedder.safetensors.json",
+        losses=RESULTS / SHAPE_VARIANT / "losses.csv",
+    log:
+        RESULTS / "logs" / SHAPE_VARIANT / "train.log",
+    benchmark:
+        RESULTS / "benchmarks" / f"{SHAPE_VARIANT}.tsv"
+    wildcard_constraints:
+        variant=one_of(SHAPE_VARIANTS),
+    threads: lambda wildcards: SHAPE_VARIANTS[wildcards.variant].embedder.threads
+    params:
+        shapes=lambda wildcards: block(SHAPE_VARIANTS[wildcards.variant], include=SPACE_KEYS),
+        seed=STUDY.seed,
+        code=lambda wildcards: shapes_code(SHAPE_VARIANTS[wildcards.variant].embedder.arm),
+    message:
+        "Shapes: training {wildcards.variant}, seed {wildcards.seed}"
+
+
+rule shapes_variant:
+    input:
+        catalogue=rules.shapes_catalogue.output,
+        shards=rules.shapes_catalogue.input,
+        near=rules.shapes_embedder.input.near,
+        uniform=rules.shapes_embedder.input.uniform,
+        embedder=rules.shapes_variant_embedder.output.embedder,
+    output:
+        RESULTS / SHAPE_VARIANT / "scores.csv",
+    log:
+        RESULTS / "logs" / SHAPE_VARIANT / "scores.log",
+    wildcard_constraints:
+        variant=one_of(SHAPE_VARIANTS),
+    conda:
+        "../envs/mesh.yaml"
+    threads: STUDY.threads
+    params:
+        shapes=lambda wildcards: block(
+            SHAPE_VARIANTS[wildcards.variant],
+            include={"architecture", "widths", "omega", "trained_on"},
+        ),
+        threads=STUDY.threads,
+        code=code_hash("lib.evaluate.shape_ablation"),
+    message:
+        "Shapes: scoring {wildcards.variant}, seed {wildcards.seed}"
+    script:
+        "../workflow/scripts/shapes_variant.py"
+
+
+rule shapes_ablations:
+    input:
+        shape_variants,
+    output:
+        RESULTS / "shapes/ablations.csv",
+    log:
+        RESULTS / "logs/shapes/ablations.log",
+    conda:
+        "../envs/torch.yaml"
+    params:
+        scores={
+            variant: expand(rules.shapes_variant.output, variant=variant, seed=SHAPE_SEEDS)
+            for variant in SHAPE_VARIANTS
+        },
+        code=code_hash("lib.evaluate.shape_ablation"),
+    message:
+        "Shapes: the table of variants"
+    script:
+        "../workflow/scripts/shapes_ablations.py"
