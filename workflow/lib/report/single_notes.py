@@ -27,7 +27,7 @@ def _walk(frame: pd.DataFrame) -> str:
     good = lost[lost["ends"] == "good"]
     means = good.groupby("method")["barrier"].mean()
     return (
-        "Accuracy lost in the middle, in points: "
+        "Accuracy in the middle against the two ends, in points: "
         + ", ".join(
             f"{look.label.lower()} {points(-means[method])}"
             for method, look in WALKS.items()
