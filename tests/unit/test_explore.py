@@ -156,7 +156,7 @@ def test_optimisation_makes_poor_networks_better(toy, monkeypatch):
 
 
 def test_the_head_moves_latents_to_the_required_architecture(toy):
-    cfg = CFG.model_copy(update={"optimization_steps": 60})
+    cfg = CFG.model_copy(update={"optimization_steps": 60, "optimization_rate": 0.1})
     table = run(toy, cfg)
     latent = table[table["method"] == "latent"]
     assert latent.groupby(["architecture", "start"])["test_accuracy"].count().eq(1).all()

@@ -52,7 +52,7 @@ class Transformer(LowRank):
         super().__init__(spaces, cfg, image, classes)
         width = self.options.width
         self.rows = {name: Rows.of(s.layout, self.options.token) for name, s in spaces.items()}
-        self.lift, self.settle = nn.Linear(self.options.token, width), nn.Linear(width, width)
+        self.lift, self.inner = nn.Linear(self.options.token, width), nn.Linear(width, width)
         self.where = nn.Linear(4 * FREQUENCIES, width)
         self.neurons = {name: self._neurons(space) for name, space in spaces.items()}
         self.nearest = nn.ParameterDict()
@@ -110,7 +110,7 @@ class Transformer(LowRank):
         tokens = self.lift(rows.gather(seen)) + self.layers[architecture](layers)
         if self.options.positions:
             tokens = tokens + self.where(rows.positions(FREQUENCIES).to(seen.device))
-        tokens = self.settle(gelu(tokens))
+        tokens = self.inner(gelu(tokens))
         for block in self.blocks:
             tokens = block(tokens)
         sums = torch.zeros(len(seen), rows.count, tokens.shape[-1], device=seen.device)
