@@ -112,6 +112,7 @@ MADE = {
     ],
     "shapes": [
         rules.shapes_meshes.output.table,
+        rules.shapes_meshes.output.left_out,
         rules.shapes_catalogue.output,
         SHAPE_SPACE["embedders"],
         expand(rules.shapes_embedder.output.losses, seed=SHAPE_SEEDS),
