@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field
 
 from lib.config.embedding import Embedding, LossWeights
-from lib.config.types import Block, Count, Name, Rate, Weight
+from lib.config.types import Block, Count, Name, OwnDefaults, Rate, Weight
 from lib.config.zoo import Instances
 
 ABLATED = ("embedder", "trained_on", "truncation", "warp")
@@ -40,7 +40,7 @@ class ShapeExploration(Block):
     sampled: Count = Field(8, description="new shapes to sample")
 
 
-class Shapes(Block):
+class Shapes(OwnDefaults):
     """The space of shapes: signed distance fields of meshes."""
 
     source: str = Field(
@@ -118,14 +118,6 @@ class Shapes(Block):
         description="variants of the space, as `ablations` on this zoo: keys of the block `shapes` "
         "that differ, by the variant's name, out of `embedder`, `trained_on`, `truncation`, `warp`",
     )
-
-    @field_validator("instances", "training", "embedder", "explore", mode="before")
-    @classmethod
-    def _over_own_defaults(cls, value: Any, info: ValidationInfo) -> Any:
-        """Keys that are left out are at the defaults of this block, not of the inner one."""
-        if not isinstance(value, Mapping):
-            return value
-        return cls.model_fields[info.field_name].default.model_dump() | dict(value)
 
     def variant(self, name: str) -> Shapes:
         """The block of an ablation: this one, with what the variant changes.

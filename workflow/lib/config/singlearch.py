@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field
 
 from lib.config.embedding import Embedding, LossWeights
 from lib.config.singlearch_explore import SingleExploration
-from lib.config.types import Block, Count, Name, Rate
+from lib.config.types import Count, Name, OwnDefaults, Rate
 from lib.config.zoo import Instances, Training
 
 # Epochs that spread accuracies evenly from chance to the best, as the digits are trained below.
@@ -18,7 +18,7 @@ EPOCHS = (1, 2, 3, 4, 4, 4, *[5] * 7, *[6] * 5, 7, 7, 8, 9, 12, 15, 20, 30)
 ABLATED = ("embedder", "trained_on")
 
 
-class SingleArch(Block):
+class SingleArch(OwnDefaults):
     """The space of one architecture, whose networks differ in how good they are."""
 
     architecture: str = Field("ResNet8", description="the architecture")
@@ -75,17 +75,6 @@ class SingleArch(Block):
         description="variants of the space, as `ablations` on this zoo: keys of the block "
         "`singlearch` that differ, by the variant's name, out of `embedder`, `trained_on`",
     )
-
-    @field_validator("instances", "training", "embedder", "explore", mode="before")
-    @classmethod
-    def _over_own_defaults(cls, value: Any, info: ValidationInfo) -> Any:
-        """Keys that are left out are at the defaults of this block, not of the inner one."""
-        if not isinstance(value, Mapping):
-            return value
-        default = cls.model_fields[info.field_name].default.model_dump()
-        if isinstance(value.get("weights"), Mapping):
-            value = {**value, "weights": default["weights"] | dict(value["weights"])}
-        return default | dict(value)
 
     def variant(self, name: str) -> SingleArch:
         """The block of an ablation: this one, with what the variant changes.

@@ -84,6 +84,18 @@ class Block(BaseModel):
         return value
 
 
+class OwnDefaults(Block):
+    """A block that has defaults of its own for the blocks inside: keys left out are at those."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _over_own_defaults(cls, value: Any, info: ValidationInfo) -> Any:
+        default = cls.model_fields[info.field_name].default
+        if isinstance(value, Mapping) and isinstance(default, Block):
+            return default.model_dump() | dict(value)
+        return value
+
+
 class Drawn(Block):
     """How a number is drawn for each network: exactly one of these."""
 
