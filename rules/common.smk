@@ -7,7 +7,7 @@ from lib.data.shapes import check as check_shapes
 from lib.embed.arm import find_arm
 from lib.errors import InputError
 from lib.exchange.network import zoo_files
-from lib.report import assets
+from lib.report.page import assets
 from lib.repro import code_hash
 from lib.study import parse_study
 from lib.zoo import shard_ranges

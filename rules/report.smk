@@ -39,7 +39,7 @@ rule multiarch_report:
     params:
         study=block(STUDY),
         benchmarks=RESULTS / "benchmarks",
-        code=code_hash("lib.report", "lib.report.run"),
+        code=code_hash("lib.report.multiarch", "lib.report.run"),
     message:
         "Report: the multi-architecture space"
     script:
@@ -66,7 +66,7 @@ rule singlearch_report:
     params:
         study=block(STUDY),
         benchmarks=RESULTS / "benchmarks/singlearch",
-        code=code_hash("lib.report", "lib.report.run"),
+        code=code_hash("lib.report.singlearch", "lib.report.run"),
     message:
         "Report: the space of one architecture"
     script:
@@ -84,7 +84,7 @@ rule index:
     conda:
         "../envs/report.yaml"
     params:
-        code=code_hash("lib.report"),
+        code=code_hash("lib.report.page"),
     message:
         "Report: the page that opens onto the others"
     script:

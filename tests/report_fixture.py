@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from lib.report import MultiarchFiles
+from lib.report.inputs import MultiarchFiles
 
 ARCHITECTURES = ("LeNetLike", "VanillaCNN", "ResNet8", "ResNet14")
 LEVEL = dict(zip(ARCHITECTURES, (0.955, 0.968, 0.975, 0.98), strict=True))

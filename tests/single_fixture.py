@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.report import SinglearchFiles
-from lib.report.single_inputs import TABLES
+from lib.report.single_inputs import TABLES, SinglearchFiles
 
 NAME = "ResNet8"
 # What comes back: error of accuracy, agreement.

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lib.report import index_page, multiarch_report, singlearch_report
+from lib.report.multiarch import multiarch_report
+from lib.report.page import index_page
+from lib.report.singlearch import singlearch_report
 from pages import DRAWN, overflow
 from report_fixture import ARCHITECTURES, RUN, write_study
 from single_fixture import NAME, write_singlearch

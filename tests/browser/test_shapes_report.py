@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.report import shapes_report
+from lib.report.shapes import shapes_report
 from pages import overflow
 from report_fixture import RUN
 from shape_fixture import write_shapes

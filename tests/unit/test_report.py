@@ -14,9 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.evaluate.statistics import mean_interval
-from lib.report import ReportError, index_page, multiarch_report, unseen, without_run
+from lib.report import unseen
 from lib.report.blocks import Cell, Table
-from lib.report.inputs import MultiarchData
+from lib.report.inputs import MultiarchData, ReportError
+from lib.report.multiarch import multiarch_report
+from lib.report.page import index_page, without_run
 from lib.report.pictures import SIGNED, levels, palette, png, shrink
 from lib.report.style import interval, percent, points
 from lib.report.summary import at_inner_points, curves, per_network, trained_accuracy, verdicts

@@ -15,9 +15,11 @@ import pytest
 from PIL import Image
 
 from lib.data.archive import DataError
-from lib.report import ReportError, ShapeFiles, scenes, shape_scenes, shape_tables, shapes_report
-from lib.report.shape_inputs import COLUMNS, ShapeData
+from lib.report import scenes, shape_scenes, shape_tables
+from lib.report.inputs import ReportError
+from lib.report.shape_inputs import COLUMNS, ShapeData, ShapeFiles
 from lib.report.shape_summary import per_shape, verdicts
+from lib.report.shapes import shapes_report
 from report_fixture import RUN
 from shape_fixture import chair, write_shapes
 

@@ -310,7 +310,7 @@ def test_versions_name_python_and_the_installed_libraries(monkeypatch):
         ("lib.zoo", ("lib.embed", "lib.explore", "lib.evaluate", "lib.report", "lib.config")),
         ("lib.embed.trainer", ("lib.explore", "lib.evaluate", "lib.report")),
         ("lib.explore.interpolation", ("lib.report",)),
-        ("lib.report", ("lib.training", "lib.embed")),
+        ("lib.report.multiarch", ("lib.training", "lib.embed", "lib.report.shapes")),
     ],
 )
 def test_a_step_is_stale_only_by_code_below_it(module, independent_of):

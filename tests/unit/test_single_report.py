@@ -6,11 +6,13 @@ import pandas as pd
 import pytest
 
 from lib.evaluate.performance import barriers
-from lib.report import ReportError, index_page, singlearch_report, without_run
 from lib.report.figures.performance import BLOCKS, LONGEST, sparkline
+from lib.report.inputs import ReportError
+from lib.report.page import index_page, without_run
 from lib.report.single_inputs import TABLES, SinglearchData
 from lib.report.single_notes import NOTES, shortcomings, winner
 from lib.report.single_summary import verdicts, whole
+from lib.report.singlearch import singlearch_report
 from report_fixture import RUN
 from single_fixture import KEPT, NAME, write_singlearch
 

@@ -16,7 +16,7 @@ from lib.embed.fresh import fresh_networks
 from lib.embed.product import Embedder
 from lib.evaluate import finetune, unseen
 from lib.evaluate.statistics import bootstrap_interval, bootstrap_pairs
-from lib.report import multiarch_report
+from lib.report.multiarch import multiarch_report
 from lib.report.unseen_summary import measure, sentences, verdicts
 from lib.store import Catalogue, CatalogueError
 from lib.study import ConfigError, parse_study

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lib.progress import job
-from lib.report import index_page
+from lib.report.page import index_page
 from lib.repro import atomic
 
 with job("index", snakemake.log[0]):

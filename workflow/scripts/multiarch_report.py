@@ -4,7 +4,8 @@ from pathlib import Path
 
 from lib.config import Study
 from lib.progress import job
-from lib.report import MultiarchFiles, multiarch_report
+from lib.report.inputs import MultiarchFiles
+from lib.report.multiarch import multiarch_report
 from lib.report.run import about, run_facts
 from lib.repro import atomic
 

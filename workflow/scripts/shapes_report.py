@@ -4,9 +4,9 @@ from pathlib import Path
 
 from lib.config import Study
 from lib.progress import job
-from lib.report import ShapeFiles, shapes_report
 from lib.report.run import about_shapes, run_facts
-from lib.report.shape_inputs import COLUMNS
+from lib.report.shape_inputs import COLUMNS, ShapeFiles
+from lib.report.shapes import shapes_report
 from lib.repro import atomic
 
 data = snakemake.input

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from lib.config import Study
 from lib.progress import job
-from lib.report import SinglearchFiles, singlearch_report
 from lib.report.run import about_single, run_facts
-from lib.report.single_inputs import TABLES
+from lib.report.single_inputs import TABLES, SinglearchFiles
+from lib.report.singlearch import singlearch_report
 from lib.repro import atomic
 
 data = snakemake.input
