@@ -51,7 +51,8 @@ def test_a_damaged_image_archive_is_named(empty):
             entry.size = 5000
             tar.addfile(entry, io.BytesIO(noise.randbytes(5000)))
     archive.write_bytes(archive.read_bytes()[:6000])
-    ended = empty.run("--cores", "1", "--config", "images={source: folder, path: pictures.tar.gz}")
+    settings = ("images={source: folder, path: pictures.tar.gz}", "parts=[multiarch]")
+    ended = empty.run("--cores", "1", "--config", *settings)
     log = (empty.results / "logs/prepare_images.log").read_text()
     assert ended.code != 0 and len(log.splitlines()) == 1
     assert "images: failed: pictures.tar.gz" in log and log in ended.text
