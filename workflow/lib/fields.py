@@ -99,8 +99,10 @@ def load(catalogue: Catalogue, space: Space, split: str) -> Population:
     return Population(space, frame, torch.from_numpy(catalogue.weights(frame)))
 
 
-def with_points(fields: Population, samples: Sequence[Samples], uniform: Sequence[Samples]):
-    """Fields with the points that they are compared at (`lib.embed.shapes.Fields`).
+def with_points(
+    fields: Population, samples: Sequence[Samples], uniform: Sequence[Samples]
+) -> Fields:
+    """Fields with the points that they are compared at.
 
     Args:
         fields: of some shapes.

@@ -1,6 +1,5 @@
 """Train the embedder of one seed and keep it with its card and its loss curves."""
 
-import pandas as pd
 import torch
 from safetensors.torch import load_file
 
@@ -9,9 +8,9 @@ from lib.config import Embedding
 from lib.data.images import load_split
 from lib.embed import multiarch
 from lib.embed.fresh import fresh_networks
-from lib.embed.product import Embedder, make_arm
+from lib.embed.product import Embedder, card_of, make_arm
 from lib.progress import job
-from lib.repro import atomic, deterministic, seed_for
+from lib.repro import deterministic, seed_for
 from lib.store import Catalogue
 
 params, seed = snakemake.params, int(snakemake.wildcards.seed)
@@ -42,10 +41,6 @@ with job(f"embedder seed {seed}{without}", snakemake.log[0]):
     curves = multiarch.train(
         arm, names, networks, scores, held_out, images, validation, teacher, fresh
     )
-    card = {"image": image, "mean": images.mean, "std": images.std, "classes": images.classes}
-    card |= {"dataset": images.name, "dataset_sha256": images.digest, "seed": seed}
-    card |= {"unseen": left_out}
+    card = card_of(images, seed) | {"unseen": left_out}
     Embedder(arm.cpu(), card).save(snakemake.output.embedder)
-    with atomic(snakemake.output.losses) as temporary:
-        table = pd.DataFrame(curves.rows, columns=["step", "name", "value"])
-        table.to_csv(temporary, index=False)
+    curves.save(snakemake.output.losses)

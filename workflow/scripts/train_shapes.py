@@ -1,6 +1,5 @@
 """Train the embedder of the fields of shapes, of one seed; keep its card and its loss curves."""
 
-import pandas as pd
 import torch
 
 from lib import fields
@@ -9,7 +8,7 @@ from lib.data.sdf import read_samples
 from lib.embed import shapes
 from lib.embed.product import Embedder, make_arm
 from lib.progress import job
-from lib.repro import atomic, deterministic, seed_for
+from lib.repro import deterministic, seed_for
 from lib.store import Catalogue
 
 params, seed = snakemake.params, int(snakemake.wildcards.seed)
@@ -31,6 +30,4 @@ with job(f"shape embedder seed {seed}", snakemake.log[0]):
     curves = shapes.train(arm, names, train.first(cfg.trained_on), held_out, cfg)
     card = {"image": [3], "classes": ["distance"], "field": field, "seed": seed}
     Embedder(arm, card).save(snakemake.output.embedder)
-    with atomic(snakemake.output.losses) as temporary:
-        table = pd.DataFrame(curves.rows, columns=["step", "name", "value"])
-        table.to_csv(temporary, index=False)
+    curves.save(snakemake.output.losses)

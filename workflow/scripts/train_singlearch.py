@@ -1,15 +1,14 @@
 """Train the embedder of one architecture, of one seed; keep its card and its loss curves."""
 
-import pandas as pd
 import torch
 
 from lib import population
 from lib.config import SingleArch
 from lib.data.images import load_split
 from lib.embed import singlearch
-from lib.embed.product import Embedder, make_arm
+from lib.embed.product import Embedder, card_of, make_arm
 from lib.progress import job
-from lib.repro import atomic, deterministic, seed_for
+from lib.repro import deterministic, seed_for
 from lib.store import Catalogue
 
 params, seed = snakemake.params, int(snakemake.wildcards.seed)
@@ -31,9 +30,5 @@ with job(f"single-architecture embedder seed {seed}", snakemake.log[0]):
     curves = singlearch.train(
         arm, names, train.flat, train.scores, held_out.flat, images, validation
     )
-    card = {"image": image, "mean": images.mean, "std": images.std, "classes": images.classes}
-    card |= {"dataset": images.name, "dataset_sha256": images.digest, "seed": seed}
-    Embedder(arm.cpu(), card).save(snakemake.output.embedder)
-    with atomic(snakemake.output.losses) as temporary:
-        table = pd.DataFrame(curves.rows, columns=["step", "name", "value"])
-        table.to_csv(temporary, index=False)
+    Embedder(arm.cpu(), card_of(images, seed)).save(snakemake.output.embedder)
+    curves.save(snakemake.output.losses)

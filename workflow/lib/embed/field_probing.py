@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from lib.config import Embedding
 from lib.config.types import Count, Rate
 from lib.embed.arm import Arm, Space, arm
+from lib.embed.measures import choose_probes, layer_spread
 
 
 @arm("field_probing")
@@ -61,11 +62,8 @@ class FieldProbing(Arm):
         """Choose probes among points x [m, 3]; the scale of each layer, the base to start from."""
         (name,) = self.spaces
         flat = networks[name]
-        chosen = torch.randperm(len(x), generator=rng)[: len(self.probes)]
-        self.probes.copy_(x[chosen.repeat(-(-len(self.probes) // len(chosen)))[: len(self.probes)]])
-        for entry in self.space.layout.entries:
-            place = slice(entry.offset, entry.offset + entry.size)
-            self.scale[place] = flat[:, place].std(correction=0).clamp_min(1e-6)
+        self.probes.copy_(choose_probes(x, len(self.probes), rng))
+        self.scale.copy_(layer_spread(flat, self.space.layout, correction=0))
         self.base.copy_(flat[scores[name].argmax()] / self.scale)
         seen = self.values(flat, self.probes.expand(len(flat), -1, -1))
         self.mean.copy_(seen.mean(0))

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from lib.config import Embedding
 from lib.embed.arm import Arm, Space
+from lib.embed.measures import LEAST, layer_spread
 
 HEAD_WIDTH = 64
 PLACE = 8  # numbers of a latent that say which architecture it is; the others say which network
@@ -67,11 +68,10 @@ class LowRank(Arm):
     ) -> None:
         """Take the scale of each layer and the base to start from."""
         for name, flat in networks.items():
-            self.scale[name].fill_(flat.std().clamp_min(1e-6))
             if self.options.normalize == "layer":
-                for entry in self.spaces[name].layout.entries:
-                    place = slice(entry.offset, entry.offset + entry.size)
-                    self.scale[name][place] = flat[:, place].std().clamp_min(1e-6)
+                self.scale[name].copy_(layer_spread(flat, self.spaces[name].layout))
+            else:
+                self.scale[name].fill_(flat.std().clamp_min(LEAST))
             self.base[name].copy_(flat[scores[name].argmax()] / self.scale[name])
 
     def embed(self, architecture: str, seen: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from lib.config import Embedding
 from lib.embed.arm import Space, arm
 from lib.embed.lowrank import PLACE, LowRank, fixed
+from lib.embed.measures import choose_probes
 
 
 def normalize(outputs: Tensor) -> Tensor:
@@ -50,8 +51,7 @@ class Probing(LowRank):
     ) -> None:
         """Choose probes too, and take the mean and spread of what is seen on them."""
         super().prepare(networks, scores, x, rng)
-        chosen = torch.randperm(len(x), generator=rng)[: len(self.probes)]
-        self.probes.copy_(x[chosen.repeat(-(-len(self.probes) // len(chosen)))[: len(self.probes)]])
+        self.probes.copy_(choose_probes(x, len(self.probes), rng))
         for name, flat in networks.items():
             seen = normalize(self.spaces[name].run(flat, self.probes)).flatten(1)
             self.mean[name].copy_(seen.mean(0))

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from lib import nets
 from lib.config import Embedding
+from lib.data.images import ImageSplit
 from lib.embed.arm import Arm, EmbedderError, Space, find_arm
 from lib.nets.fuse import Pairs, bn_pairs, fuse_state
 from lib.repro import atomic, digest_arrays, versions
@@ -47,6 +48,19 @@ def make_arm(
     channels, size, _ = image
     spaces = {name: Space.of(name, channels, size, classes) for name in architectures}
     return find_arm(cfg.arm)(spaces, cfg, image, classes)
+
+
+def card_of(images: ImageSplit, seed: int) -> dict[str, Any]:
+    """The part of an embedder's card that says what its networks are given, and its seed."""
+    return {
+        "image": tuple(images.x.shape[1:]),
+        "mean": images.mean,
+        "std": images.std,
+        "classes": images.classes,
+        "dataset": images.name,
+        "dataset_sha256": images.digest,
+        "seed": seed,
+    }
 
 
 class Embedder:

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from lib.config import Embedding
 from lib.embed import losses
 from lib.embed.arm import Arm, EmbedderError, Space, arm
+from lib.embed.measures import choose_probes, layer_spread
 from lib.prep import Layout
 
 SHARP = 0.25  # temperature, in spreads of the logits, at which two answers count as close
@@ -87,12 +88,9 @@ class Readout(Arm):
     ) -> None:
         """Choose probes, and begin at the best training network."""
         (flat,), (ranks,) = networks.values(), scores.values()
-        chosen = torch.randperm(len(x), generator=rng)[: len(self.probes)]
-        self.probes.copy_(x[chosen.repeat(-(-len(self.probes) // len(chosen)))[: len(self.probes)]])
+        self.probes.copy_(choose_probes(x, len(self.probes), rng))
         trunks = flat[:, self.place < self.body.layout.size]
-        for entry in self.body.layout.entries:
-            place = slice(entry.offset, entry.offset + entry.size)
-            self.scale[place] = trunks[:, place].std().clamp_min(1e-6)
+        self.scale.copy_(layer_spread(trunks, self.body.layout))
         self.base.copy_(trunks[ranks.argmax()] / self.scale)
         self._standardise(flat, rng)
 

@@ -6,15 +6,17 @@ import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
+import pandas as pd
 import torch
 from torch import Tensor
 
 from lib.config import Embedding
 from lib.embed.arm import Arm, EmbedderError
 from lib.progress import track
-from lib.repro import generator
+from lib.repro import atomic, generator
 
 WARM_UP = 50  # steps
 LOG_EVERY = 50  # steps
@@ -29,6 +31,12 @@ class Curves:
     def add(self, step: int, values: Mapping[str, float]) -> None:
         """Note values at a (1-based) step."""
         self.rows += [(step, name, float(value)) for name, value in values.items()]
+
+    def save(self, path: str | Path) -> None:
+        """Write the rows as the table `losses.csv`."""
+        table = pd.DataFrame(self.rows, columns=["step", "name", "value"])
+        with atomic(path) as temporary:
+            table.to_csv(temporary, index=False)
 
 
 class Objective(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +20,7 @@ from lib.embed.fresh import fresh_networks
 from lib.embed.multiarch import noisy_images
 from lib.embed.product import Embedder
 from lib.embed.readout import assemble, beheaded, fit_last
-from lib.embed.refine import refine
+from lib.embed.refine import Run, refine
 from lib.embed.singlearch import own_loss, spread_of
 from lib.evaluate import controls
 from lib.evaluate.reconstruction import agreement_other
@@ -141,14 +142,15 @@ class Reconstruction:
         last = spread * fit_last(features, (wanted - wanted.mean(-1, keepdim=True)) / spread)
         return assemble(best[:, place < body.layout.size], last, place)
 
-    def _own(self, cfg: Embedding, batch: int):
+    def _own(self, cfg: Embedding, batch: int) -> Callable[[Run, torch.Generator], Tensor]:
+        """The loss of networks from their own targets, on `batch` training images."""
         cfg, flat, space = (
             cfg.model_copy(update={"batch_size": batch}),
             self.test.flat,
             self.test.space,
         )
 
-        def loss(run, rng: torch.Generator) -> Tensor:
+        def loss(run: Run, rng: torch.Generator) -> Tensor:
             x, _ = noisy_images(self.known, cfg, rng)
             with torch.no_grad():
                 targets = space.run(flat, x)
