@@ -58,9 +58,12 @@ rule ablation:
         "../workflow/scripts/ablation.py"
 
 
+SCORES = by_variant(rules.ablation.output, VARIANTS)
+
+
 rule ablations:
     input:
-        variants,
+        lambda _: asked_for(SCORES, "ablations"),
     output:
         table=RESULTS / "ablations/ablations.csv",
         page=RESULTS / "ablations/ablations.md",
@@ -69,7 +72,7 @@ rule ablations:
     conda:
         "../envs/torch.yaml"
     params:
-        benchmarks=times(VARIANTS),
+        benchmarks=by_variant(RESULTS / "benchmarks" / f"{VARIANT}.tsv", VARIANTS),
         code=code_hash("lib.evaluate.ablation"),
     message:
         "Ablations: the table"

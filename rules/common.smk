@@ -47,6 +47,11 @@ def block(model, **keys):
     return model.model_dump(mode="json", **keys)
 
 
+def trained_as(model, keys):
+    """Some keys of a block that holds a block `embedder`: all that one of its seeds depends on."""
+    return block(model, include=keys, exclude={"embedder": {"seeds"}})
+
+
 def instances(architecture):
     """The instances of each shard of an architecture, by the shard's number in file names."""
     return numbered(STUDY.zoo.of(architecture).total, STUDY.zoo.shard_size)
@@ -77,37 +82,26 @@ def embedders():
     return [RESULTS / f"multiarch/embedder/seed_{seed}/embedder.safetensors" for seed in SEEDS]
 
 
+def trained_by(arm, *modules):
+    """The digest of the code that trains an embedder with this arm: these modules, and its own."""
+    return code_hash(*modules, "lib.embed.product", find_arm(arm).__module__)
+
+
 def embedder_code(arm):
-    """The digest of the code that trains an embedder of this arm."""
-    return code_hash(
-        "lib.embed.multiarch",
-        "lib.embed.product",
-        "lib.population",
-        *map(nets.module_of, ARCHITECTURES),
-        find_arm(arm).__module__,
-    )
+    """The digest of the code that trains an embedder of several architectures."""
+    modules = map(nets.module_of, ARCHITECTURES)
+    return trained_by(arm, "lib.embed.multiarch", "lib.population", *modules)
 
 
 def singlearch_code(arm):
-    """The digest of the code that trains an embedder of one architecture with this arm."""
-    return code_hash(
-        "lib.embed.singlearch",
-        "lib.embed.product",
-        "lib.population",
-        nets.module_of(SINGLE.architecture),
-        find_arm(arm).__module__,
-    )
+    """The digest of the code that trains an embedder of one architecture."""
+    net = nets.module_of(SINGLE.architecture)
+    return trained_by(arm, "lib.embed.singlearch", "lib.population", net)
 
 
 def shapes_code(arm):
-    """The digest of the code that trains an embedder of fields with this arm."""
-    return code_hash(
-        "lib.embed.shapes",
-        "lib.embed.product",
-        "lib.fields",
-        nets.field_module_of(FIELD),
-        find_arm(arm).__module__,
-    )
+    """The digest of the code that trains an embedder of fields."""
+    return trained_by(arm, "lib.embed.shapes", "lib.fields", nets.field_module_of(FIELD))
 
 
 def seen(wildcards):
@@ -120,46 +114,19 @@ def without(file):
     return expand(file, left_out=LEFT_OUT, seed=STUDY.unseen.seeds)
 
 
-def variants(_):
-    """The scores of every variant and seed."""
-    if not VARIANTS:
-        raise WorkflowError("the config has no ablations; config/ablations.yaml shows some")
-    return [
-        path
-        for name, variant in VARIANTS.items()
-        for path in expand(rules.ablation.output, variant=name, seed=variant.seeds)
-    ]
-
-
-def single_variants(_):
-    """The scores of every variant and seed of the space of one architecture."""
-    if not SINGLE_VARIANTS:
-        raise WorkflowError(
-            "the config has no singlearch.ablations; config/singlearch_ablations.yaml does"
-        )
-    return [
-        path
-        for name, variant in SINGLE_VARIANTS.items()
-        for path in expand(
-            rules.singlearch_variant.output, variant=name, seed=variant.embedder.seeds
-        )
-    ]
-
-
-def shape_variants(_):
-    """The scores of every variant and seed of the space of shapes."""
-    if not SHAPE_VARIANTS:
-        raise WorkflowError("the config has no shapes.ablations; config/shapes_ablations.yaml does")
-    return expand(rules.shapes_variant.output, variant=SHAPE_VARIANTS, seed=SHAPE_SEEDS)
-
-
-def times(variants):
-    """Where Snakemake keeps how long training each variant took, one file for each seed."""
-    folder = RESULTS / "benchmarks/ablations"
+def by_variant(output, embedders):
+    """A file of every seed of each variant, from the variants' blocks `embedder`."""
     return {
-        name: [folder / name / f"seed_{seed}.tsv" for seed in variant.seeds]
-        for name, variant in variants.items()
+        name: expand(output, variant=name, seed=embedder.seeds)
+        for name, embedder in embedders.items()
     }
+
+
+def asked_for(files, where):
+    """The files of all variants; the config's block `where` has to hold some."""
+    if not files:
+        raise WorkflowError(f"the config has no {where}; config/*ablations.yaml show some")
+    return [path for paths in files.values() for path in paths]
 
 
 def reports():

@@ -139,7 +139,7 @@ rule shapes_embedder:
         "../envs/torch.yaml"
     threads: SHAPES.embedder.threads
     params:
-        shapes=block(SHAPES, include=SPACE_KEYS),
+        shapes=trained_as(SHAPES, SPACE_KEYS),
         seed=STUDY.seed,
         code=shapes_code(SHAPES.embedder.arm),
     message:

@@ -20,7 +20,7 @@ use rule shapes_embedder as shapes_variant_embedder with:
         variant=one_of(SHAPE_VARIANTS),
     threads: lambda wildcards: SHAPE_VARIANTS[wildcards.variant].embedder.threads
     params:
-        shapes=lambda wildcards: block(SHAPE_VARIANTS[wildcards.variant], include=SPACE_KEYS),
+        shapes=lambda wildcards: trained_as(SHAPE_VARIANTS[wildcards.variant], SPACE_KEYS),
         seed=STUDY.seed,
         code=lambda wildcards: shapes_code(SHAPE_VARIANTS[wildcards.variant].embedder.arm),
     message:
@@ -56,9 +56,14 @@ rule shapes_variant:
         "../workflow/scripts/shapes_variant.py"
 
 
+SHAPE_SCORES = by_variant(
+    rules.shapes_variant.output, {name: cfg.embedder for name, cfg in SHAPE_VARIANTS.items()}
+)
+
+
 rule shapes_ablations:
     input:
-        shape_variants,
+        lambda _: asked_for(SHAPE_SCORES, "shapes.ablations"),
     output:
         RESULTS / "shapes/ablations.csv",
     log:
@@ -66,10 +71,7 @@ rule shapes_ablations:
     conda:
         "../envs/torch.yaml"
     params:
-        scores={
-            variant: expand(rules.shapes_variant.output, variant=variant, seed=SHAPE_SEEDS)
-            for variant in SHAPE_VARIANTS
-        },
+        scores=SHAPE_SCORES,
         code=code_hash("lib.evaluate.shape_ablation"),
     message:
         "Shapes: the table of variants"

@@ -88,7 +88,7 @@ rule singlearch_embedder:
         "../envs/torch.yaml"
     threads: SINGLE.embedder.threads
     params:
-        singlearch=block(SINGLE, include={"embedder", "trained_on"}),
+        singlearch=trained_as(SINGLE, {"embedder", "trained_on"}),
         architecture=SINGLE.architecture,
         seed=STUDY.seed,
         device=STUDY.device,
@@ -152,8 +152,8 @@ use rule singlearch_embedder as singlearch_variant_embedder with:
         variant=one_of(SINGLE_VARIANTS),
     threads: lambda wildcards: SINGLE_VARIANTS[wildcards.variant].embedder.threads
     params:
-        singlearch=lambda wildcards: block(
-            SINGLE_VARIANTS[wildcards.variant], include={"embedder", "trained_on"}
+        singlearch=lambda wildcards: trained_as(
+            SINGLE_VARIANTS[wildcards.variant], {"embedder", "trained_on"}
         ),
         architecture=SINGLE.architecture,
         seed=STUDY.seed,
@@ -194,9 +194,14 @@ rule singlearch_variant:
         "../workflow/scripts/singlearch_variant.py"
 
 
+SINGLE_SCORES = by_variant(
+    rules.singlearch_variant.output, {name: cfg.embedder for name, cfg in SINGLE_VARIANTS.items()}
+)
+
+
 rule singlearch_ablations:
     input:
-        single_variants,
+        lambda _: asked_for(SINGLE_SCORES, "singlearch.ablations"),
     output:
         RESULTS / "singlearch/ablations.csv",
     log:
