@@ -15,7 +15,7 @@ from lib.config.zoo import Instances, Training
 # Epochs that spread accuracies evenly from chance to the best, as the digits are trained below.
 EPOCHS = (1, 2, 3, 4, 4, 4, *[5] * 7, *[6] * 5, 7, 7, 8, 9, 12, 15, 20, 30)
 
-ABLATED = ("embedder", "trained_on")
+ABLATED = ("embedder", "trained_on", "refine_steps", "refine_rate", "refine_batch")
 
 
 class SingleArch(OwnDefaults):
@@ -73,7 +73,7 @@ class SingleArch(OwnDefaults):
     ablations: dict[Name, dict[str, Any]] = Field(
         {},
         description="variants of the space, as `ablations` on this zoo: keys of the block "
-        "`singlearch` that differ, by the variant's name, out of `embedder`, `trained_on`",
+        f"`singlearch` that differ, by the variant's name, out of `{'`, `'.join(ABLATED)}`",
     )
 
     def variant(self, name: str) -> SingleArch:
