@@ -1,6 +1,7 @@
 """Variants of the space of shapes on the study's zoo; made on request only.
 
-Output: shapes/ablations/*/seed_*/{embedder.safetensors,losses.csv,scores.csv}, shapes/ablations.csv.
+Output: shapes/ablations/*/seed_*/{embedder.safetensors,losses.csv,scores.csv},
+shapes/ablations.{csv,html,md}, shapes/figures/*.svg.
 """
 
 SHAPE_VARIANTS = {name: SHAPES.variant(name) for name in SHAPES.ablations}
@@ -46,7 +47,7 @@ rule shapes_variant:
     params:
         shapes=lambda wildcards: block(
             SHAPE_VARIANTS[wildcards.variant],
-            include={"architecture", "widths", "omega", "trained_on"},
+            include={"architecture", "widths", "omega", "trained_on", "warp"},
         ),
         threads=STUDY.threads,
         code=code_hash("lib.evaluate.shape_ablation"),
@@ -61,7 +62,7 @@ SHAPE_SCORES = by_variant(
 )
 
 
-rule shapes_ablations:
+rule shapes_variants:
     input:
         lambda _: asked_for(SHAPE_SCORES, "shapes.ablations"),
     output:
@@ -69,11 +70,37 @@ rule shapes_ablations:
     log:
         RESULTS / "logs/shapes/ablations.log",
     conda:
-        "../envs/torch.yaml"
+        "../envs/report.yaml"
     params:
-        scores=SHAPE_SCORES,
-        code=code_hash("lib.evaluate.shape_ablation"),
+        code=code_hash("lib.evaluate.variants"),
     message:
         "Shapes: the table of variants"
     script:
-        "../workflow/scripts/shapes_ablations.py"
+        "../workflow/scripts/shapes_variants.py"
+
+
+rule shapes_ablations:
+    input:
+        ablations=rules.shapes_variants.output,
+        assets=assets(),
+    output:
+        page=RESULTS / "shapes/ablations.html",
+        table=RESULTS / "shapes/ablations.md",
+        figures=directory(RESULTS / "shapes/figures"),
+    log:
+        RESULTS / "logs/shapes/ablations_page.log",
+    conda:
+        "../envs/report.yaml"
+    params:
+        part="shapes",
+        study=block(STUDY),
+        benchmarks=by_variant(
+            RESULTS / "benchmarks" / f"{SHAPE_VARIANT}.tsv",
+            {name: cfg.embedder for name, cfg in SHAPE_VARIANTS.items()},
+        ),
+        times=RESULTS / "benchmarks/shapes/ablations",
+        code=code_hash("lib.report.shape_variants", "lib.report.run"),
+    message:
+        "Shapes: the page of variants"
+    script:
+        "../workflow/scripts/variants_page.py"

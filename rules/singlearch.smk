@@ -2,7 +2,7 @@
 
 Output: singlearch/zoo/{architecture}/shard_*.{safetensors,csv}, singlearch/weights/catalogue.csv,
 singlearch/weights/{architecture}/shard_*.h5, singlearch/reconstruction.csv,
-singlearch/embedder/seed_*/{embedder.safetensors,losses.csv}; on request singlearch/ablations.csv.
+singlearch/embedder/seed_*/{embedder.safetensors,losses.csv}.
 """
 
 SINGLE = STUDY.singlearch
@@ -132,85 +132,3 @@ rule singlearch_reconstruction:
         "Single-architecture space: test networks and controls"
     script:
         "../workflow/scripts/singlearch_reconstruction.py"
-
-
-# Variants of the space on the same zoo, made on request only (`snakemake singlearch_ablations`).
-SINGLE_VARIANTS = {name: SINGLE.variant(name) for name in SINGLE.ablations}
-SINGLE_VARIANT = "singlearch/ablations/{variant}/seed_{seed}"
-
-
-use rule singlearch_embedder as singlearch_variant_embedder with:
-    output:
-        embedder=RESULTS / SINGLE_VARIANT / "embedder.safetensors",
-        card=RESULTS / SINGLE_VARIANT / "embedder.safetensors.json",
-        losses=RESULTS / SINGLE_VARIANT / "losses.csv",
-    log:
-        RESULTS / "logs" / SINGLE_VARIANT / "train.log",
-    benchmark:
-        RESULTS / "benchmarks" / f"{SINGLE_VARIANT}.tsv"
-    wildcard_constraints:
-        variant=one_of(SINGLE_VARIANTS),
-    threads: lambda wildcards: SINGLE_VARIANTS[wildcards.variant].embedder.threads
-    params:
-        singlearch=lambda wildcards: trained_as(
-            SINGLE_VARIANTS[wildcards.variant], {"embedder", "trained_on"}
-        ),
-        architecture=SINGLE.architecture,
-        seed=STUDY.seed,
-        device=STUDY.device,
-        code=lambda wildcards: singlearch_code(SINGLE_VARIANTS[wildcards.variant].embedder.arm),
-    message:
-        "Single-architecture space: training {wildcards.variant}, seed {wildcards.seed}"
-
-
-rule singlearch_variant:
-    input:
-        **IMAGES,
-        catalogue=rules.singlearch_catalogue.output,
-        shards=rules.singlearch_catalogue.input,
-        embedder=rules.singlearch_variant_embedder.output.embedder,
-    output:
-        RESULTS / SINGLE_VARIANT / "scores.csv",
-    log:
-        RESULTS / "logs" / SINGLE_VARIANT / "scores.log",
-    wildcard_constraints:
-        variant=one_of(SINGLE_VARIANTS),
-    conda:
-        "../envs/torch.yaml"
-    threads: STUDY.threads
-    params:
-        singlearch=lambda wildcards: block(
-            SINGLE_VARIANTS[wildcards.variant],
-            include={"trained_on", "refine_steps", "refine_rate", "refine_batch"},
-        ),
-        architecture=SINGLE.architecture,
-        band=STUDY.controls.band,
-        seed=STUDY.seed,
-        run={"device": STUDY.device, "threads": STUDY.threads},
-        code=code_hash("lib.evaluate.single_ablation"),
-    message:
-        "Single-architecture space: scoring {wildcards.variant}, seed {wildcards.seed}"
-    script:
-        "../workflow/scripts/singlearch_variant.py"
-
-
-SINGLE_SCORES = by_variant(
-    rules.singlearch_variant.output, {name: cfg.embedder for name, cfg in SINGLE_VARIANTS.items()}
-)
-
-
-rule singlearch_ablations:
-    input:
-        lambda _: asked_for(SINGLE_SCORES, "singlearch.ablations"),
-    output:
-        RESULTS / "singlearch/ablations.csv",
-    log:
-        RESULTS / "logs/singlearch/ablations.log",
-    conda:
-        "../envs/torch.yaml"
-    params:
-        code=code_hash("lib.evaluate.single_ablation"),
-    message:
-        "Single-architecture space: the table of variants"
-    script:
-        "../workflow/scripts/singlearch_ablations.py"

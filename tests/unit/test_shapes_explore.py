@@ -9,8 +9,9 @@ from lib.config import ShapeExploration
 from lib.embed.product import Embedder
 from lib.embed.shapes import iou
 from lib.evaluate.mesh_metrics import Surface
-from lib.evaluate.shape_ablation import scores, table
+from lib.evaluate.shape_ablation import scores
 from lib.evaluate.shapes import compared, meshes
+from lib.evaluate.variants import of_shapes
 from lib.explore.completion import STEP, complete, from_scratch, observe
 from lib.explore.shapes import Known, described, latent_map, pairs_of, parts, samples, volume, walks
 from lib.fields import space_of
@@ -149,11 +150,16 @@ def test_a_field_from_scratch_fits_what_it_is_given():
 
 def test_variants_are_scored_against_their_controls(space):
     embedder, train, test, at = space
-    found = scores(embedder, train, test, at)
-    means = found.groupby("method")["iou"].mean()
-    assert set(means.index) == set(compared(embedder, train, test))
+    zoo, points = {"train": train, "test": test}, {"train": at, "test": at}
+    found = scores(embedder, "ours", 3, CFG, zoo, points)
+    methods = found.groupby("split")["method"].unique().map(set).to_dict()
+    every = set(compared(embedder, train, test))
+    assert methods == {"train": every - {"nearest"}, "test": every}
+    held = found[found["split"] == "test"]
+    means = held.groupby("method")["iou"].mean()
     assert means["siren"] > means["decoded"] > means["mean"]
-    row = table({"ours": [found, found]}).iloc[0]
-    ratio = found.pivot(index="shape", columns="method", values="iou")
-    assert row["ratio"] == pytest.approx((ratio["decoded"] / ratio["siren"]).mean(), abs=1e-6)
-    assert row["low"] < row["ratio"] < row["high"]
+    row = of_shapes(found).set_index("split").loc["test"]
+    share = held.pivot(index="shape", columns="method", values="iou")
+    assert row["share"] == pytest.approx((share["decoded"] / share["siren"]).mean(), abs=1e-6)
+    assert row["share_low"] < row["share"] < row["share_high"]
+    assert (row["trained_on"], row["warp"]) == (len(train.flat), CFG.warp)

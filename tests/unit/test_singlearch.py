@@ -19,6 +19,7 @@ from lib.embed.readout import beheaded, fit_last
 from lib.embed.refine import refine
 from lib.evaluate import performance, single_ablation
 from lib.evaluate import singlearch as evaluation
+from lib.evaluate.variants import of_networks
 from lib.repro import generator
 from lib.study import parse_study
 
@@ -275,7 +276,7 @@ def test_variants_are_scored_on_every_split_with_look_up_beside_them(toy):
     both = own | {"nearest_agreement", "readout"}
     assert methods == {"train": own, "validation": both, "test": both}
     assert set(found.loc[found["split"] == "train", "network"]) == set(zoo["train"].names[:2])
-    table = single_ablation.comparison(found)
+    table = of_networks(found)
     assert len(table) == 2 + 4 + 4 and set(table["trained_on"]) == {2}
     assert set(table["latent_size"]) == {CFG.latent}
 

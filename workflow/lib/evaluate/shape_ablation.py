@@ -1,48 +1,52 @@
-"""Variants of the space of shapes, compared by the volume that decoded test shapes share."""
+"""Variants of the space of shapes, compared by the volume that decoded shapes share."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 
+from lib.config import Shapes
 from lib.embed.product import Embedder
 from lib.embed.shapes import Fields, iou
 from lib.evaluate.shapes import compared
-from lib.evaluate.statistics import mean_interval
 from lib.population import Population
 
+SPLITS = ("train", "validation", "test")
 
-def scores(embedder: Embedder, train: Population, test: Population, at: Fields) -> pd.DataFrame:
-    """IoU of each test shape with what stands for it, by method, without meshes.
+
+def scores(
+    embedder: Embedder,
+    variant: str,
+    seed: int,
+    cfg: Shapes,
+    zoo: Mapping[str, Population],
+    at: Mapping[str, Fields],
+) -> pd.DataFrame:
+    """IoU of each shape with what stands for it, by split and method, without meshes.
 
     Args:
         embedder: of the variant.
-        train: the training fields that it was given.
-        test: test fields.
-        at: those with points evenly in the cube, and whether these are inside of the shapes.
+        variant: its name.
+        seed: of the embedder.
+        cfg: the variant's block.
+        zoo: fields by split; of the training fields those that the embedder was given.
+        at: for each split, points evenly in the cube for its first fields, and whether these are
+            inside of the shapes. What is chosen is to be chosen on the split `validation`.
 
     Returns:
-        Columns `shape, method, iou`; methods as in `compared`.
+        Columns `shape, iou, method, split, variant, seed, trained_on, warp`; methods as in
+        `compared`, without the nearest training field for those that are it themselves.
     """
-    found = []
-    for method, flat in compared(embedder, train, test).items():
-        inside = test.space.run_each(flat, at.uniform)[..., 0] < 0
-        own = {"shape": test.frame["shape"], "method": method, "iou": iou(inside, at.inside)}
-        found.append(pd.DataFrame(own))
-    return pd.concat(found, ignore_index=True)
-
-
-def table(variants: Mapping[str, Sequence[pd.DataFrame]]) -> pd.DataFrame:
-    """One row for each variant: mean IoU by method, and the decoded over the field's own.
-
-    The interval of that ratio is over test shapes, each the mean of its seeds.
-    """
-    rows = []
-    for variant, seeds in variants.items():
-        means = pd.concat(seeds).groupby(["method", "shape"])["iou"].mean().unstack("method")
-        ratio = (means["decoded"] / means["siren"]).to_numpy()
-        _, low, high = mean_interval(ratio)
-        shown = {name: means[name].mean() for name in ("siren", "decoded", "nearest", "mean")}
-        rows.append({"variant": variant, **shown, "ratio": ratio.mean(), "low": low, "high": high})
-    return pd.DataFrame(rows)
+    parts = []
+    for split, points in at.items():
+        some = zoo[split].first(len(points.flat))
+        for method, flat in compared(embedder, zoo["train"], some).items():
+            if split == "train" and method == "nearest":
+                continue
+            inside = some.space.run_each(flat, points.uniform)[..., 0] < 0
+            own = {"shape": some.frame["shape"], "iou": iou(inside, points.inside)}
+            parts.append(pd.DataFrame(own).assign(method=method, split=split))
+    return pd.concat(parts, ignore_index=True).assign(
+        variant=variant, seed=seed, trained_on=len(zoo["train"].flat), warp=cfg.warp
+    )

@@ -9,12 +9,10 @@ import pandas as pd
 from lib.config import SingleArch
 from lib.data.images import ImageSplit
 from lib.embed import Embedder
-from lib.evaluate.performance import summary
 from lib.evaluate.singlearch import Reconstruction, table
 from lib.population import Population
 
 SPLITS = ("train", "validation", "test")
-KEY = ["variant", "trained_on", "latent_size", "split"]
 
 
 def scores(
@@ -53,14 +51,3 @@ def scores(
             )
         )
     return pd.concat(parts, ignore_index=True)
-
-
-def comparison(found: pd.DataFrame) -> pd.DataFrame:
-    """The table `singlearch/ablations.csv`: `performance.summary` of each variant and split."""
-    return pd.concat(
-        [
-            summary(part).assign(**dict(zip(KEY, key, strict=True)))
-            for key, part in found.groupby(KEY, sort=False)
-        ],
-        ignore_index=True,
-    )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from statistics import median
 
 from lib.config import Study
 from lib.digests import content_digest
@@ -69,12 +70,20 @@ def _times(folder: Path) -> list[dict]:
     """Seconds of each measured job, from Snakemake's benchmark files."""
     found = []
     for path in sorted(folder.rglob("*.tsv")):
-        with open(path, newline="") as stream:
-            for row in csv.DictReader(stream, delimiter="\t"):
-                found.append(
-                    {
-                        "step": path.relative_to(folder).with_suffix("").as_posix(),
-                        "seconds": float(row["s"]),
-                    }
-                )
+        step = path.relative_to(folder).with_suffix("").as_posix()
+        found += [{"step": step, "seconds": float(row["s"])} for row in _rows(path)]
     return found
+
+
+def cpu_seconds(benchmarks: Mapping[str, Iterable[str | Path]]) -> dict[str, float]:
+    """Seconds of one processor that a job took, the median of some, from benchmark files."""
+    found = {}
+    for name, paths in benchmarks.items():
+        rows = (row for path in paths for row in _rows(path))
+        found[name] = median(float(row["cpu_time"]) for row in rows)
+    return found
+
+
+def _rows(path: str | Path) -> list[dict[str, str]]:
+    with open(path, newline="") as stream:
+        return list(csv.DictReader(stream, delimiter="\t"))

@@ -2,27 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from lib.report.style import INK, MUTED, TERM_COLORS
+from lib.report.style import INK, TERM_COLORS, Look
 
 DARK, BLUE, RUST, GREEN, VIOLET, GREY, RED = TERM_COLORS
-
-
-@dataclass(frozen=True)
-class Look:
-    """How one method is called, explained and drawn, the same in every figure of the page."""
-
-    label: str
-    words: str
-    color: str = MUTED
-    symbol: str = "x"
-    dash: str = "solid"
-
-    @property
-    def line(self) -> dict:
-        """Its line in plotly's words."""
-        return {"color": self.color, "width": 2.6 if self.color == INK else 2, "dash": self.dash}
 
 
 KEPT = {

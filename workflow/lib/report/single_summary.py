@@ -48,13 +48,13 @@ def verdicts(data: SinglearchData) -> list[Verdict]:
     """The goals of the study and, without a threshold, what each experiment found."""
     found, networks = whole(data.reconstruction), per_network(data.reconstruction)
     rows = [
-        _goal(found, "decoded", "Does a network that comes back have its target's accuracy?"),
+        goal(found, "decoded", "Does a network that comes back have its target's accuracy?"),
         _agreement(found, networks),
         _against_look_up(networks),
     ]
     if "refined" in found.index:
         rows.append(
-            _goal(
+            goal(
                 found,
                 "refined",
                 "And if its latent is refined on training images?",
@@ -63,8 +63,8 @@ def verdicts(data: SinglearchData) -> list[Verdict]:
         )
     for question, tell, source in NOTES:
         answer = tell(getattr(data, source))
-        state, goal = "note" if answer else "open", "No threshold set; beside its controls"
-        rows.append(Verdict(state, question, answer or "Not measured", goal, source))
+        state, wanted = "note" if answer else "open", "No threshold set; beside its controls"
+        rows.append(Verdict(state, question, answer or "Not measured", wanted, source))
     return rows
 
 
@@ -72,17 +72,32 @@ def _state(reached: bool) -> str:
     return "reached" if reached else "short"
 
 
-def _goal(found: pd.DataFrame, method: str, question: str, agreement: float | None = None):
+def goal(
+    found: pd.DataFrame,
+    method: str,
+    question: str,
+    agreement: float | None = None,
+    source: str = "reconstruction",
+) -> Verdict:
+    """What a method reaches of the `GOALS`; with `agreement` of that one too.
+
+    Args:
+        found: `performance.summary`, by method.
+        method: a key of `GOALS`.
+        question: that the goal answers.
+        agreement: of the method.
+        source: the table that `found` is of.
+    """
     error, correlation, agreed = GOALS[method]
     row = found.loc[method]
     answer = f"Mean error {points_of(row['error'])}, correlation {row['correlation']:.3f}"
-    goal = f"Error at most {100 * error:.0f} points, correlation at least {correlation}"
+    text = f"Error at most {100 * error:.0f} points, correlation at least {correlation}"
     reached = row["error"] <= error and row["correlation"] >= correlation
     if agreement is not None:
         answer += f", agreement {percent(agreement)}"
-        goal += f", agreement at least {100 * agreed:.0f} %"
+        text += f", agreement at least {100 * agreed:.0f} %"
         reached = reached and agreement >= agreed
-    return Verdict(_state(bool(reached)), question, answer, goal, "reconstruction")
+    return Verdict(_state(bool(reached)), question, answer, text, source)
 
 
 def _agreement(found: pd.DataFrame, networks: pd.DataFrame) -> Verdict:
@@ -103,10 +118,10 @@ def _agreement(found: pd.DataFrame, networks: pd.DataFrame) -> Verdict:
 
 def _against_look_up(networks: pd.DataFrame) -> Verdict:
     question = "Is it better than looking up the most similar training network?"
-    goal = "Smaller error and more agreement, both intervals excluding zero"
+    wanted = "Smaller error and more agreement, both intervals excluding zero"
     by = {method: part.set_index("network") for method, part in networks.groupby("method")}
     if LOOK_UP not in by or "decoded" not in by:
-        return Verdict("open", question, "Not measured", goal, "reconstruction")
+        return Verdict("open", question, "Not measured", wanted, "reconstruction")
     gain = {}
     for column, sign in (("error", -1), ("agreement", 1)):
         change = (sign * (by["decoded"][column] - by[LOOK_UP][column])).dropna()
@@ -120,4 +135,4 @@ def _against_look_up(networks: pd.DataFrame) -> Verdict:
     )
     lows = [low for _, low, _ in gain.values()]
     state = "open" if not np.isfinite(lows).all() else _state(min(lows) > 0)
-    return Verdict(state, question, answer, goal, "reconstruction")
+    return Verdict(state, question, answer, wanted, "reconstruction")

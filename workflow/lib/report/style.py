@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
@@ -74,6 +75,22 @@ def short_label(method: str) -> str:
 def line(method: str) -> dict:
     """Line of a method in plotly's words, the same in every figure."""
     return LINES.get(method, {"color": MUTED, "width": 1.5, "dash": "2px,2px,6px,2px"})
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one method is called, explained and drawn, the same in every figure of the page."""
+
+    label: str
+    words: str
+    color: str = MUTED
+    symbol: str = "x"
+    dash: str = "solid"
+
+    @property
+    def line(self) -> dict:
+        """Its line in plotly's words."""
+        return {"color": self.color, "width": 2.6 if self.color == INK else 2, "dash": self.dash}
 
 
 class Palette:

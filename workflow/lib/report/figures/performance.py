@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 
 from lib.evaluate.performance import BANDS, bands
 from lib.report.blocks import Choice, Control, Figure
-from lib.report.single_style import KEPT, Look
-from lib.report.style import FAINT, INK, MUTED, SEQUENTIAL, layout, percent, share_axis
+from lib.report.single_style import KEPT
+from lib.report.style import FAINT, INK, MUTED, SEQUENTIAL, Look, layout, percent, share_axis
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 LONGEST = 40  # signs in a curve

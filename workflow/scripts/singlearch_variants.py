@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from lib.evaluate.single_ablation import comparison
+from lib.evaluate.variants import of_networks
 from lib.progress import job
 from lib.repro import atomic
 
-with job("single-architecture ablations", snakemake.log[0]):
+with job("single-architecture variants", snakemake.log[0]):
     found = pd.concat([pd.read_csv(path) for path in snakemake.input], ignore_index=True)
     with atomic(snakemake.output[0]) as temporary:
-        comparison(found).to_csv(temporary, index=False)
+        of_networks(found).to_csv(temporary, index=False)

@@ -1,0 +1,12 @@
+"""Compare the variants of the space of shapes in one table."""
+
+import pandas as pd
+
+from lib.evaluate.variants import of_shapes
+from lib.progress import job
+from lib.repro import atomic
+
+with job("variants of shapes", snakemake.log[0]):
+    found = pd.concat([pd.read_csv(path) for path in snakemake.input], ignore_index=True)
+    with atomic(snakemake.output[0]) as temporary:
+        of_shapes(found).to_csv(temporary, index=False)
