@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from lib.data.archive import DataError
+from lib.data.meshes import write_mesh
 from lib.report import scenes, shape_scenes, shape_tables
 from lib.report.inputs import ReportError
 from lib.report.shape_inputs import COLUMNS, ShapeData, ShapeFiles
@@ -129,9 +130,26 @@ def test_the_page_is_self_contained_small_and_names_its_data(files):
     assert "Mended meshes: turned and holes filled (1)." in html
 
 
-def test_the_largest_page_stays_below_15_mb():
-    pictures = scenes.PICTURES * 4000  # bytes; chairs take about 2000
-    assert scenes.BUDGET + pictures < 15e6
+def many(frame: pd.DataFrame, copies: int) -> pd.DataFrame:
+    return pd.concat([frame.assign(shape=frame["shape"] + f"-{k}") for k in range(copies)])
+
+
+def test_a_page_on_thousands_of_shapes_stays_below_15_mb(files):
+    """Full budgets of meshes and pictures, and whatever else there is of each shape."""
+    for name, copies in (("latent_map", 200), ("catalogue", 200), ("shapes", 200)):
+        edit(getattr(files, name), lambda frame, copies=copies: many(frame, copies))
+    edit(files.reconstruction, lambda frame: many(frame, 600))
+    lost = pd.DataFrame({"file": [f"{k}.off" for k in range(9000)], "reason": "no faces"})
+    lost.to_csv(files.left_out, index=False)
+    made = json.loads(files.scenes.read_text())
+    names = shape_scenes.reconstruction(pd.read_csv(files.reconstruction)).meshes
+    made["meshes"] |= dict.fromkeys(names, "")
+    made["meshes"]["filling"] = "A" * (scenes.MESHES - sum(map(len, made["meshes"].values())))
+    made["pictures"] = {"filling": "A" * scenes.PICTURES}
+    files.scenes.write_text(json.dumps(made))
+    html = page(files)
+    assert 14e6 < len(html) < 15e6
+    assert "of 3,600 shapes" in html and "Meshes that could not be used: 9000." in html
 
 
 def test_equal_tables_give_equal_pages(files):
@@ -223,10 +241,29 @@ def test_many_meshes_share_the_budget(study, monkeypatch):
     names = [f"original/{name}" for name in names]
     whole = scenes.scenes(folder, names, names[:1])
     assert whole["triangles"] == scenes.TRIANGLES
-    monkeypatch.setattr(scenes, "BUDGET", 100_000)
+    monkeypatch.setattr(scenes, "MESHES", 100_000)
     small = scenes.scenes(folder, names, names[:1])
     assert sum(map(len, small["meshes"].values())) < 100_000
     assert small["triangles"] < 1000 and list(small["pictures"]) == names[:1]
+
+
+def test_open_surfaces_with_their_many_vertices_fit_too(tmp_path, monkeypatch):
+    sheet = np.stack(np.meshgrid(np.linspace(-1, 1, 40), np.linspace(-1, 1, 40)), -1).reshape(-1, 2)
+    corner = np.array([[0, 0, 0], [0.05, 0, 0], [0, 0.05, 0]])
+    points = (np.pad(sheet, ((0, 0), (0, 1)))[:, None] * 0.9 + corner).reshape(-1, 3)
+    write_mesh(tmp_path / "sheet.ply", points, np.arange(len(points)).reshape(-1, 3))
+    whole = scenes.scenes(tmp_path, ["sheet"], [])["meshes"]["sheet"]
+    monkeypatch.setattr(scenes, "MESHES", 30_000)
+    assert len(whole) > scenes.TRIANGLE_BYTES * len(sheet)
+    assert len(scenes.scenes(tmp_path, ["sheet"], [])["meshes"]["sheet"]) < 30_000
+
+
+def test_the_first_pictures_are_kept_while_they_fit(study, monkeypatch):
+    names = [f"original/shape-{k:04d}" for k in range(6)]
+    every = scenes.scenes(study / "shapes/meshes", [], names)["pictures"]
+    sizes = [len(every[name]) for name in names]
+    monkeypatch.setattr(scenes, "PICTURES", sum(sizes[:4]) + 1)
+    assert list(scenes.scenes(study / "shapes/meshes", [], names)["pictures"]) == names[:4]
 
 
 def test_a_mesh_that_is_not_there_is_named(study):

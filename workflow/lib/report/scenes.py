@@ -12,10 +12,10 @@ import numpy as np
 
 from lib.data.meshes import read_mesh, simplified
 
-TRIANGLES = 2000  # of a mesh on a page, at most
-BUDGET = 7_000_000  # bytes of all meshes on a page
+TRIANGLES, FEWEST = 2000, 50  # of a mesh on a page
+# Bytes of all meshes on a page, and of all pictures: a page also holds 4.8 MB of plotly.js.
+MESHES, PICTURES = 6_000_000, 2_500_000
 TRIANGLE_BYTES = 12  # 9 bytes (with half a vertex), in base64
-PICTURES = 1500  # shapes with a picture, at most
 PIXELS, FINER = 96, 3  # of a picture; it is drawn so much finer, for smooth edges
 YAW, PITCH = -0.6, 0.35  # radians; scenes.js begins with the same view
 # Towards the light, as the eye sees it: to the right, away, up. The same in scenes.js.
@@ -41,27 +41,39 @@ def scenes(folder: str | Path, meshes: Iterable[str], pictures: Iterable[str]) -
     Args:
         folder: with the files `<name>.ply`.
         meshes: names of those that can be turned, such as `decoded/shape-0070`.
-        pictures: names of those that have a picture; of the first `PICTURES` it is made.
+        pictures: names of those that have a picture; it is made of the first ones, as many as fit
+            into `PICTURES` bytes.
 
     Returns:
         `meshes` and `pictures`, by name: base64 as `encoded` makes it, and data URIs. Also
-        `triangles`, how many a mesh has at most.
+        `triangles`, how many a mesh has at most: as many as fit into `MESHES` bytes.
 
     Raises:
         DataError: a file is missing or cannot be read.
     """
     names = list(dict.fromkeys(meshes))
-    seen = list(dict.fromkeys(pictures))[:PICTURES]
-    triangles = min(TRIANGLES, BUDGET // (TRIANGLE_BYTES * max(len(names), 1)))
-    small = {
-        name: simplified(*read_mesh(Path(folder) / f"{name}.ply"), triangles)
-        for name in dict.fromkeys([*names, *seen])
-    }
-    return {
-        "triangles": triangles,
-        "meshes": {name: encoded(*small[name]) for name in names},
-        "pictures": {name: picture(*small[name], color_of(name)) for name in seen},
-    }
+    triangles = min(TRIANGLES, MESHES // (TRIANGLE_BYTES * max(len(names), 1)))
+    while True:
+        small = {name: _read(folder, name, triangles) for name in names}
+        packed = {name: encoded(*mesh) for name, mesh in small.items()}
+        # Open surfaces have more vertices than half their triangles.
+        over = sum(map(len, packed.values())) / MESHES
+        if over <= 1 or triangles <= FEWEST:
+            break
+        triangles = int(triangles / over)
+    seen, size = {}, 0
+    for name in dict.fromkeys(pictures):
+        mesh = small[name] if name in small else _read(folder, name, triangles)
+        drawn = picture(*mesh, color_of(name))
+        size += len(drawn)
+        if size > PICTURES:
+            break
+        seen[name] = drawn
+    return {"triangles": triangles, "meshes": packed, "pictures": seen}
+
+
+def _read(folder: str | Path, name: str, triangles: int) -> tuple[np.ndarray, np.ndarray]:
+    return simplified(*read_mesh(Path(folder) / f"{name}.ply"), triangles)
 
 
 def encoded(vertices: np.ndarray, faces: np.ndarray) -> str:

@@ -17,6 +17,7 @@ from lib.report.scenes import as_json
 from lib.report.shape_inputs import COLUMNS, ShapeData, ShapeFiles
 
 TITLE = "A latent space of shapes"
+LISTED = 300  # meshes that were left out, at most
 
 
 def shapes_report(files: ShapeFiles, run: Mapping, base: str | Path, about: str = "") -> str:
@@ -82,7 +83,7 @@ def shapes_report(files: ShapeFiles, run: Mapping, base: str | Path, about: str 
             "never seen say how far from the training shapes a chair can well be.",
         ),
         shapes_text=_shapes_text(data.shapes, data.left_out),
-        left_out=list(data.left_out.itertuples(index=False, name=None)),
+        left_out=list(data.left_out[:LISTED].itertuples(index=False, name=None)),
         parameters=data.parameters,
         zoo_table=shape_tables.zoo(data.catalogue),
         meshes=as_json(data.meshes),

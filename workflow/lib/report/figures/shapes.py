@@ -15,6 +15,7 @@ from lib.report.shape_style import label
 from lib.report.style import COLORS, GRID, INK, SYMBOLS, layout, line
 
 SPLITS = ("train", "validation", "test")
+MARKS = 1500  # of a figure, at most: a page is to stay small
 
 
 def strip(frame: pd.DataFrame, column: str, name: str, title: str, share: bool) -> go.Figure:
@@ -23,13 +24,14 @@ def strip(frame: pd.DataFrame, column: str, name: str, title: str, share: bool) 
     who = "shape" if "shape" in frame else "mesh"
     for place, (method, rows) in enumerate(frame.groupby("method", sort=False)):
         color, rows = color_of(method), rows.dropna(subset=[column])
+        some = rows[:MARKS]
         form = ":.1%" if share else ":.4f"
         figure.add_scatter(
-            x=np.full(len(rows), place - 0.12),
-            y=rows[column],
+            x=np.full(len(some), place - 0.12),
+            y=some[column],
             mode="markers",
             marker={"size": 7, "color": color, "opacity": 0.55},
-            text=rows[who],
+            text=some[who],
             hovertemplate=f"%{{text}}<br>{label(method)}: %{{y{form}}}<extra></extra>",
         )
         mean, low, high = mean_interval(rows[column])
@@ -87,8 +89,10 @@ def answer(shapes: pd.DataFrame) -> list[Figure]:
 
 def latent_map(frame: pd.DataFrame) -> Figure:
     """All shapes in two dimensions of the first seed's latents; hovering shows their pictures."""
-    rows = frame[frame["seed"] == frame["seed"].iloc[0]]
-    figure = go.Figure(layout=layout(520))
+    every = frame[frame["seed"] == frame["seed"].iloc[0]]
+    # Test shapes are last and fewest; training shapes give way to them.
+    rows, figure = every[-MARKS:], go.Figure(layout=layout(520))
+    few = f" The last {MARKS:,} of {len(every):,} shapes." if len(every) > MARKS else ""
     for split, color, symbol in zip(SPLITS, COLORS, SYMBOLS, strict=False):
         part = rows[rows["split"] == split]
         if part.empty:
@@ -119,7 +123,7 @@ def latent_map(frame: pd.DataFrame) -> Figure:
         "fig-latent-map",
         figure,
         "All shapes in two principal components of the latent space, by split",
-        "Each mark is a shape. Hovering, or a tap, shows it.",
+        f"Each mark is a shape. Hovering, or a tap, shows it.{few}",
         "latent_map",
     )
 
