@@ -47,6 +47,8 @@ rule ablation:
     conda:
         "../envs/torch.yaml"
     threads: STUDY.threads
+    resources:
+        **ON_DEVICE,
     params:
         architectures=ARCHITECTURES,
         band=STUDY.controls.band,
@@ -69,6 +71,7 @@ rule ablations:
         page=RESULTS / "ablations/ablations.md",
     log:
         RESULTS / "logs/ablations.log",
+    localrule: True
     conda:
         "../envs/torch.yaml"
     params:
@@ -88,6 +91,7 @@ rule unseen_page:
         RESULTS / "ablations/unseen.md",
     log:
         RESULTS / "logs/unseen_page.log",
+    localrule: True
     conda:
         "../envs/report.yaml"
     params:

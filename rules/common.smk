@@ -2,12 +2,13 @@
 
 import os
 
+from lib.config import parse_memory
 from lib.data.images import check_source
 from lib.data.shapes import check as check_shapes
 from lib.embed.arm import find_arm
 from lib.errors import InputError
 from lib.exchange.network import zoo_files
-from lib.report.page import assets
+from lib.report.assets import assets
 from lib.repro import code_hash
 from lib.study import parse_study
 from lib.zoo import shard_ranges
@@ -37,6 +38,23 @@ wildcard_constraints:
     architecture="|".join(ARCHITECTURES),
     shard=r"\d+",
     seed=r"\d+",
+
+
+# Megabytes that Snakemake itself takes in a job on a cluster.
+BESIDE = 1000
+
+
+def asked(megabytes):
+    """What a job asks of a cluster; tried again, it asks for twice as much."""
+    return {
+        "mem_mb": lambda wildcards, attempt: attempt * megabytes,
+        "runtime": lambda wildcards, attempt: attempt * STUDY.jobs.runtime,
+    }
+
+
+GPU = {"gpu": 1} | STUDY.jobs.on_gpu if STUDY.device == "cuda" else {}
+ON_CPU = asked(parse_memory(STUDY.jobs.memory) // 10**6)
+ON_DEVICE = ON_CPU | GPU
 
 
 def block(model, **keys):

@@ -13,6 +13,8 @@ rule prepare_images:
         RESULTS / "benchmarks/prepare_images.tsv"
     conda:
         "../envs/torch.yaml"
+    resources:
+        **ON_CPU,
     params:
         images=block(STUDY.images),
         seed=STUDY.seed,

@@ -19,6 +19,8 @@ rule teacher:
     conda:
         "../envs/torch.yaml"
     threads: STUDY.threads
+    resources:
+        **ON_DEVICE,
     params:
         teacher=block(STUDY.teacher),
         architectures=ARCHITECTURES,
@@ -49,6 +51,8 @@ rule train_embedder:
     conda:
         "../envs/torch.yaml"
     threads: STUDY.embedder.threads
+    resources:
+        **ON_DEVICE,
     params:
         embedder=block(STUDY.embedder, exclude={"seeds"}),
         architectures=ARCHITECTURES,

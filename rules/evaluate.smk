@@ -17,6 +17,8 @@ rule reconstruction:
     conda:
         "../envs/torch.yaml"
     threads: STUDY.threads
+    resources:
+        **ON_DEVICE,
     params:
         controls=block(STUDY.controls),
         architectures=ARCHITECTURES,
@@ -44,6 +46,8 @@ rule novelty:
     conda:
         "../envs/torch.yaml"
     threads: STUDY.threads
+    resources:
+        **ON_DEVICE,
     params:
         architectures=ARCHITECTURES,
         seeds=SEEDS,
@@ -69,6 +73,8 @@ rule retrieval:
     conda:
         "../envs/torch.yaml"
     threads: STUDY.threads
+    resources:
+        **ON_DEVICE,
     params:
         architectures=ARCHITECTURES,
         seeds=SEEDS,

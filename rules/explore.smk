@@ -27,6 +27,8 @@ rule latents:
     conda:
         "../envs/torch.yaml"
     threads: STUDY.threads
+    resources:
+        **ON_DEVICE,
     params:
         architectures=ARCHITECTURES,
         seeds=SEEDS,
@@ -51,6 +53,8 @@ rule interpolation:
     conda:
         "../envs/torch.yaml"
     threads: STUDY.threads
+    resources:
+        **ON_DEVICE,
     params:
         explore=block(STUDY.explore, exclude=OPTIMIZATION),
         architectures=ARCHITECTURES,
@@ -77,6 +81,8 @@ rule latent_optimization:
     conda:
         "../envs/torch.yaml"
     threads: STUDY.threads
+    resources:
+        **ON_DEVICE,
     params:
         explore=block(STUDY.explore, include=OPTIMIZATION),
         controls=block(STUDY.controls),

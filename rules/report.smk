@@ -36,8 +36,10 @@ rule multiarch_report:
         RESULTS / "logs/multiarch_report.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        **ON_CPU,
     params:
-        study=block(STUDY),
+        study=block(STUDY, exclude={"jobs"}),
         benchmarks=RESULTS / "benchmarks",
         code=code_hash("lib.report.multiarch", "lib.report.run"),
     message:
@@ -63,8 +65,10 @@ rule singlearch_report:
         RESULTS / "logs/singlearch_report.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        **ON_CPU,
     params:
-        study=block(STUDY),
+        study=block(STUDY, exclude={"jobs"}),
         benchmarks=RESULTS / "benchmarks/singlearch",
         code=code_hash("lib.report.singlearch", "lib.report.run"),
     message:
@@ -81,6 +85,7 @@ rule index:
         report(RESULTS / "report.html", caption="../workflow/report/index.rst", category="Reports"),
     log:
         RESULTS / "logs/index.log",
+    localrule: True
     conda:
         "../envs/report.yaml"
     params:
@@ -143,6 +148,8 @@ rule digests:
         RESULTS / "logs/digests.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        **ON_CPU,
     params:
         root=RESULTS,
         code=code_hash("lib.digests"),

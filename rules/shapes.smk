@@ -26,6 +26,8 @@ rule shapes_meshes:
         RESULTS / "benchmarks/shapes/meshes.tsv"
     conda:
         "../envs/mesh.yaml"
+    resources:
+        **ON_CPU,
     params:
         shapes=block(SHAPES, include={"source", "instances"}),
         seed=STUDY.seed,
@@ -48,6 +50,8 @@ rule shapes_samples:
         RESULTS / "benchmarks/shapes/samples_{shard}.tsv"
     conda:
         "../envs/mesh.yaml"
+    resources:
+        **ON_CPU,
     params:
         shapes=block(SHAPES, include={"samples", "near", "uniform"}),
         instances=lambda wildcards: SHAPE_SHARDS[wildcards.shard],
@@ -73,6 +77,8 @@ rule shapes_fields:
         field=FIELD,
     conda:
         "../envs/torch.yaml"
+    resources:
+        **ON_CPU,
     params:
         shapes=block(SHAPES, include=FIELD_KEYS),
         instances=lambda wildcards: SHAPE_SHARDS[wildcards.shard],
@@ -98,6 +104,8 @@ rule shapes_weights:
         field=FIELD,
     conda:
         "../envs/torch.yaml"
+    resources:
+        **ON_CPU,
     params:
         shapes=block(SHAPES, include=FIELD_KEYS | {"instances"}),
         code=code_hash("lib.fields", nets.field_module_of(FIELD)),
@@ -138,6 +146,8 @@ rule shapes_embedder:
     conda:
         "../envs/torch.yaml"
     threads: SHAPES.embedder.threads
+    resources:
+        **ON_CPU,
     params:
         shapes=trained_as(SHAPES, SPACE_KEYS),
         seed=STUDY.seed,
@@ -172,6 +182,8 @@ rule shapes_reconstruction:
     conda:
         "../envs/mesh.yaml"
     threads: STUDY.threads
+    resources:
+        **ON_CPU,
     params:
         shapes=block(SHAPES, include=MESH_KEYS),
         seeds=SHAPE_SEEDS,
@@ -195,6 +207,8 @@ rule shapes_latents:
     conda:
         "../envs/mesh.yaml"
     threads: STUDY.threads
+    resources:
+        **ON_CPU,
     params:
         shapes=block(SHAPES, include={"architecture", "widths", "omega"}),
         seeds=SHAPE_SEEDS,
@@ -220,6 +234,8 @@ rule shapes_interpolation:
     conda:
         "../envs/mesh.yaml"
     threads: STUDY.threads
+    resources:
+        **ON_CPU,
     params:
         shapes=block(SHAPES, include=MESH_KEYS | {"explore"}),
         threads=STUDY.threads,
@@ -244,6 +260,8 @@ rule shapes_sampling:
     conda:
         "../envs/mesh.yaml"
     threads: STUDY.threads
+    resources:
+        **ON_CPU,
     params:
         shapes=block(SHAPES, include=MESH_KEYS | {"explore"}),
         seed=STUDY.seed,
@@ -269,6 +287,8 @@ rule shapes_completion:
     conda:
         "../envs/mesh.yaml"
     threads: STUDY.threads
+    resources:
+        **ON_CPU,
     params:
         shapes=block(SHAPES, include=MESH_KEYS | {"explore", "truncation", "training"}),
         seed=STUDY.seed,

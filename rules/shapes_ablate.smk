@@ -44,6 +44,8 @@ rule shapes_variant:
     conda:
         "../envs/mesh.yaml"
     threads: STUDY.threads
+    resources:
+        **ON_CPU,
     params:
         shapes=lambda wildcards: block(
             SHAPE_VARIANTS[wildcards.variant],
@@ -69,6 +71,7 @@ rule shapes_variants:
         RESULTS / "shapes/ablations.csv",
     log:
         RESULTS / "logs/shapes/ablations.log",
+    localrule: True
     conda:
         "../envs/report.yaml"
     params:
@@ -89,6 +92,7 @@ rule shapes_ablations:
         figures=directory(RESULTS / "shapes/figures"),
     log:
         RESULTS / "logs/shapes/ablations_page.log",
+    localrule: True
     conda:
         "../envs/report.yaml"
     params:

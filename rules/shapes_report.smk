@@ -33,6 +33,8 @@ rule shapes_scenes:
         RESULTS / "benchmarks/shapes/scenes.tsv"
     conda:
         "../envs/mesh.yaml"
+    resources:
+        **ON_CPU,
     params:
         folder=RESULTS / "shapes/meshes",
         code=code_hash("lib.report.scenes", "lib.report.shape_scenes"),
@@ -59,8 +61,10 @@ rule shapes_report:
         RESULTS / "logs/shapes_report.log",
     conda:
         "../envs/report.yaml"
+    resources:
+        **ON_CPU,
     params:
-        study=block(STUDY),
+        study=block(STUDY, exclude={"jobs"}),
         benchmarks=RESULTS / "benchmarks/shapes",
         code=code_hash("lib.report.shapes", "lib.report.run"),
     message:

@@ -87,6 +87,8 @@ rule singlearch_embedder:
     conda:
         "../envs/torch.yaml"
     threads: SINGLE.embedder.threads
+    resources:
+        **ON_DEVICE,
     params:
         singlearch=trained_as(SINGLE, {"embedder", "trained_on"}),
         architecture=SINGLE.architecture,
@@ -120,6 +122,8 @@ rule singlearch_reconstruction:
     conda:
         "../envs/torch.yaml"
     threads: STUDY.threads
+    resources:
+        **ON_DEVICE,
     params:
         singlearch=block(SINGLE, include={"refine_steps", "refine_rate", "refine_batch"}),
         controls=block(STUDY.controls, include={"noise", "distill_rate", "band"}),

@@ -47,6 +47,8 @@ rule singlearch_variant:
     conda:
         "../envs/torch.yaml"
     threads: STUDY.threads
+    resources:
+        **ON_DEVICE,
     params:
         singlearch=lambda wildcards: block(
             SINGLE_VARIANTS[wildcards.variant],
@@ -75,6 +77,7 @@ rule singlearch_variants:
         RESULTS / "singlearch/ablations.csv",
     log:
         RESULTS / "logs/singlearch/ablations.log",
+    localrule: True
     conda:
         "../envs/report.yaml"
     params:
@@ -96,6 +99,7 @@ rule singlearch_ablations:
         figures=directory(RESULTS / "singlearch/figures"),
     log:
         RESULTS / "logs/singlearch/ablations_page.log",
+    localrule: True
     conda:
         "../envs/report.yaml"
     params:

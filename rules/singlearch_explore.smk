@@ -26,6 +26,8 @@ rule singlearch_latents:
     conda:
         "../envs/torch.yaml"
     threads: STUDY.threads
+    resources:
+        **ON_DEVICE,
     params:
         **SINGLE_RUN,
         code=code_hash("lib.explore.latents"),
@@ -49,6 +51,8 @@ rule singlearch_interpolation:
     conda:
         "../envs/torch.yaml"
     threads: STUDY.threads
+    resources:
+        **ON_DEVICE,
     params:
         **SINGLE_RUN,
         explore=block(SINGLE.explore, include={"points", "pairs", "reset_images"}),
@@ -73,6 +77,8 @@ rule singlearch_optimization:
     conda:
         "../envs/torch.yaml"
     threads: STUDY.threads
+    resources:
+        **ON_DEVICE,
     params:
         **SINGLE_RUN,
         explore=block(SINGLE.explore, include=OPTIMIZATION),
@@ -97,6 +103,8 @@ rule singlearch_properties:
     conda:
         "../envs/torch.yaml"
     threads: STUDY.threads
+    resources:
+        **ON_DEVICE,
     params:
         **SINGLE_RUN,
         explore=block(SINGLE.explore, include={"components"}),
@@ -121,6 +129,8 @@ rule singlearch_sampling:
     conda:
         "../envs/torch.yaml"
     threads: STUDY.threads
+    resources:
+        **ON_DEVICE,
     params:
         **SINGLE_RUN,
         explore=block(
@@ -149,6 +159,8 @@ rule singlearch_arithmetic:
     conda:
         "../envs/torch.yaml"
     threads: STUDY.threads
+    resources:
+        **ON_DEVICE,
     params:
         **SINGLE_RUN,
         explore=block(SINGLE.explore, include={"scales"}),

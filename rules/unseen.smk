@@ -57,6 +57,8 @@ rule unseen:
     conda:
         "../envs/torch.yaml"
     threads: STUDY.threads
+    resources:
+        **ON_DEVICE,
     params:
         unseen=block(STUDY.unseen, exclude={"left_out"}),
         left_out=list(LEFT_OUT.values()),

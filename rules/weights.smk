@@ -19,6 +19,8 @@ rule extract_shard:
         architecture=one_of(name for name in ARCHITECTURES if name not in IMPORTED),
     conda:
         "../envs/torch.yaml"
+    resources:
+        **ON_CPU,
     params:
         instances=lambda wildcards: block(STUDY.zoo.of(wildcards.architecture), exclude={"train"}),
         training=block(STUDY.zoo.training),
@@ -42,6 +44,8 @@ rule adopt_shard:
     conda:
         "../envs/torch.yaml"
     threads: STUDY.threads
+    resources:
+        **ON_DEVICE,
     params:
         zoo=lambda wildcards: STUDY.zoo.imported[wildcards.architecture],
         counts=lambda wildcards: block(STUDY.zoo.of(wildcards.architecture)),
@@ -65,6 +69,8 @@ rule catalogue:
         RESULTS / "logs/catalogue.log",
     conda:
         "../envs/torch.yaml"
+    resources:
+        **ON_CPU,
     params:
         architectures=ARCHITECTURES,
         code=code_hash("lib.store"),

@@ -5,11 +5,14 @@ networks as they were trained.
 """
 
 from lib import nets
-from lib.config import parse_memory
 
 # What computes a training step; keys that the chosen kernels do not use re-run nothing.
 ENGINE_KEYS = {"compiled": {"kernels"}, "vmap": {"kernels", "width", "precision"}}
 ENGINE = block(STUDY.zoo, include=ENGINE_KEYS[STUDY.zoo.kernels])
+# A job plans by it how many networks train at once, and fails before it starts where they do not
+# fit: into the GPU's memory, or into that of the job.
+PLAN_MB = parse_memory(STUDY.zoo.max_memory) // 10**6
+TRAINING = ON_DEVICE if GPU else asked(PLAN_MB + BESIDE)
 
 
 rule train_shard:
@@ -27,9 +30,8 @@ rule train_shard:
         "../envs/torch.yaml"
     threads: STUDY.threads
     resources:
-        # The job plans by it how many networks train at once, and fails before it starts
-        # where they do not fit.
-        mem_mb=parse_memory(STUDY.zoo.max_memory) // 10**6,
+        **TRAINING,
+        plan_mb=PLAN_MB,
     params:
         training=block(STUDY.zoo.training),
         engine=ENGINE,

@@ -1,19 +1,12 @@
 """The tiny study, run once through Snakemake and shared by all tests of the workflow."""
 
-import json
-import os
-import re
-import shutil
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PARTS = ("Snakefile", "rules", "workflow", "config", "profiles", "envs", "pyproject.toml")
-MINUTES = 10
+from places import copied, empty, run_fixture, source, study
+
+__all__ = ["copied", "empty", "run_fixture", "source", "study"]
 
 
 def pytest_collection_modifyitems(items):
@@ -21,105 +14,3 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.slow)
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a run of Snakemake ended and what it said on the terminal."""
-
-    code: int
-    text: str
-
-    @property
-    def jobs(self) -> dict[str, int]:
-        """Number of jobs by rule, from the table that Snakemake begins with."""
-        table = self.text.partition("Job stats:")[2].partition("total ")[0]
-        return {rule: int(count) for rule, count in re.findall(r"(?m)^(\w+) +(\d+)$", table)}
-
-    def shards(self, rule: str) -> set[tuple[str, str]]:
-        """Architecture and number of each shard that `--summary` says a rule is to make."""
-        lines = [line.split("\t") for line in self.text.splitlines() if "\tupdate pending" in line]
-        made = [Path(line[0]) for line in lines if line[2] == rule]
-        return {(path.parent.name, path.stem.removeprefix("shard_")) for path in made}
-
-
-@dataclass(frozen=True)
-class Place:
-    """A copy of the project's code, and a folder in which its tiny study is run."""
-
-    source: Path
-    folder: Path
-
-    @property
-    def results(self) -> Path:
-        return self.folder / "results/tiny"
-
-    @property
-    def digests(self) -> dict[str, str]:
-        return json.loads((self.results / "digests.json").read_text())
-
-    def command(self, *arguments: str) -> list[str]:
-        """The command line of Snakemake; what `arguments` say overrides the tiny study."""
-        return [
-            *(sys.executable, "-m", "snakemake", *arguments),
-            *("--snakefile", str(self.source / "Snakefile"), "--directory", str(self.folder)),
-            *("--configfile", str(self.source / "config/tiny.yaml")),
-        ]
-
-    def run(self, *arguments: str) -> Result:
-        """Run Snakemake to its end."""
-        return run(self.command(*arguments), self.folder)
-
-
-def run(command: list[str], folder: Path) -> Result:
-    """Run a command in a folder, as a user without a Snakemake profile of their own."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("SNAKEMAKE")}
-    ended = subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=60 * MINUTES,
-    )
-    return Result(ended.returncode, ended.stdout)
-
-
-@pytest.fixture(name="run")
-def _run():
-    """Run a command in a folder: its result."""
-    return run
-
-
-@pytest.fixture(scope="session")
-def source(tmp_path_factory) -> Path:
-    """A copy of the code, so that nothing that changes meanwhile makes a finished run stale."""
-    copy = tmp_path_factory.mktemp("project")
-    for part in PARTS:
-        place = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
-        place(ROOT / part, copy / part)
-    return copy
-
-
-@pytest.fixture(scope="session")
-def study(source, tmp_path_factory) -> Place:
-    """The tiny study, finished on two cores; not to be changed."""
-    place = Place(source, tmp_path_factory.mktemp("study"))
-    ended = place.run("--cores", "2")
-    assert ended.code == 0, ended.text[-5000:]
-    return place
-
-
-@pytest.fixture
-def copied(study, tmp_path) -> Place:
-    """A copy of the finished tiny study, to be changed at will."""
-    shutil.copytree(study.folder, tmp_path / "study")
-    return Place(study.source, tmp_path / "study")
-
-
-@pytest.fixture
-def empty(source, tmp_path) -> Place:
-    """An empty folder to run the tiny study in."""
-    (tmp_path / "empty").mkdir()
-    return Place(source, tmp_path / "empty")

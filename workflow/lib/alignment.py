@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor, fx, nn
 
 from lib.prep import Entry, Layout
@@ -111,6 +110,9 @@ class Neurons:
 
 
 def _align(own: list[list[np.ndarray]], wanted: list[list[np.ndarray]]) -> None:
+    # Every job of a cluster reads the rules, which find this module among the embedders'.
+    from scipy.optimize import linear_sum_assignment
+
     for _ in range(ROUNDS):
         moved = False
         for mine, theirs in zip(own, wanted, strict=True):

@@ -16,10 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
+from lib import devices
+
 LIBRARIES = ("torch", "llvmlite", "numpy", "h5py", "pandas", "scikit-learn", "snakemake")
 ROOT = Path(__file__).parent
-# What a config says reaches the rules as values; messages and progress change no result.
-UNHASHED = ("lib.config", "lib.errors", "lib.progress")
+# What a config says reaches the rules as values; messages, progress and which of several equal
+# GPUs is used change no result.
+UNHASHED = ("lib.config", "lib.devices", "lib.errors", "lib.progress")
 
 
 def seed_for(*names: str | int) -> int:
@@ -44,12 +47,14 @@ def generator(*names: str | int):
     return torch.Generator().manual_seed(seed_for(*names))
 
 
-def deterministic(threads: int = 1) -> None:
+def deterministic(threads: int = 1, device: str = "cpu") -> None:
     """Make torch repeatable: fixed thread count, deterministic kernels, no autotuning.
 
     The thread count is part of the result's definition (sums are split by it), so it comes from
-    the config and not from the number of cores a scheduler happens to hand out.
+    the config and not from the number of cores a scheduler happens to hand out. With `device`
+    "cuda" the process takes a GPU (`lib.devices`).
     """
+    devices.take(device)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import torch
 

@@ -11,7 +11,7 @@ from lib.store import Catalogue
 params, seed = snakemake.params, int(snakemake.wildcards.seed)
 variant, device = snakemake.wildcards.variant, params.run["device"]
 with job(f"ablation {variant} {seed}", snakemake.log[0]):
-    deterministic(params.run["threads"])
+    deterministic(**params.run)
     validation, test = (
         load_split(snakemake.input[split], device) for split in ("validation", "test")
     )

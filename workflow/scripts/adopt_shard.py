@@ -9,7 +9,7 @@ from lib.store import write_shard
 
 params, architecture = snakemake.params, snakemake.wildcards.architecture
 with job(f"weights {architecture} {snakemake.wildcards.shard}", snakemake.log[0]) as log:
-    deterministic(params.run["threads"])
+    deterministic(**params.run)
     validation = load_split(snakemake.input.validation, params.run["device"])
     log.info("networks %d to %d from %s", *params.instances, params.zoo)
     shard = adopt(

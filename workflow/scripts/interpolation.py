@@ -13,7 +13,7 @@ from lib.store import Catalogue
 
 params = snakemake.params
 with job("interpolation", snakemake.log[0]):
-    deterministic(params.run["threads"])
+    deterministic(**params.run)
     images = load_split(snakemake.input.test, params.run["device"])
     catalogue = Catalogue.load(snakemake.input.catalogue[0])
     train, test = (

@@ -14,7 +14,7 @@ from lib.store import Catalogue
 
 params, device = snakemake.params, snakemake.params.run["device"]
 with job("latent optimisation", snakemake.log[0]):
-    deterministic(params.run["threads"])
+    deterministic(**params.run)
     images = [
         load_split(snakemake.input[split], device) for split in ("train", "validation", "test")
     ]

@@ -10,7 +10,7 @@ from lib.store import Catalogue
 
 params, device = snakemake.params, snakemake.params.run["device"]
 with job("novelty", snakemake.log[0]):
-    deterministic(params.run["threads"])
+    deterministic(**params.run)
     validation, images = (
         load_split(snakemake.input[split], device) for split in ("validation", "test")
     )

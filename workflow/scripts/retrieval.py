@@ -10,7 +10,7 @@ from lib.store import Catalogue
 
 params, device = snakemake.params, snakemake.params.run["device"]
 with job("retrieval", snakemake.log[0]):
-    deterministic(params.run["threads"])
+    deterministic(**params.run)
     images = load_split(snakemake.input.test, device)
     catalogue = Catalogue.load(snakemake.input.catalogue[0])
     train, test = (

@@ -13,7 +13,7 @@ from lib.store import Catalogue
 
 params, device = snakemake.params, snakemake.params.run["device"]
 with job("task arithmetic", snakemake.log[0]):
-    deterministic(params.run["threads"])
+    deterministic(**params.run)
     validation, test = (
         load_split(snakemake.input[split], device) for split in ("validation", "test")
     )

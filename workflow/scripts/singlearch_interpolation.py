@@ -13,7 +13,7 @@ from lib.store import Catalogue
 
 params, device = snakemake.params, snakemake.params.run["device"]
 with job("interpolation in one architecture", snakemake.log[0]):
-    deterministic(params.run["threads"])
+    deterministic(**params.run)
     known, images = (load_split(snakemake.input[split], device) for split in ("train", "test"))
     catalogue, name = Catalogue.load(snakemake.input.catalogue[0]), params.architecture
     test = population.load(catalogue, [name], "test", images)[name]

@@ -14,7 +14,7 @@ from lib.store import Catalogue
 
 params, device = snakemake.params, snakemake.params.run["device"]
 with job("latents of one architecture", snakemake.log[0]):
-    deterministic(params.run["threads"])
+    deterministic(**params.run)
     images = load_split(snakemake.input.train, device)
     catalogue, names = Catalogue.load(snakemake.input.catalogue[0]), [params.architecture]
     splits = ("train", "validation", "test")

@@ -13,7 +13,7 @@ from lib.store import Catalogue
 
 params, device = snakemake.params, snakemake.params.run["device"]
 with job("property prediction", snakemake.log[0]):
-    deterministic(params.run["threads"])
+    deterministic(**params.run)
     images = load_split(snakemake.input.test, device)
     catalogue, name = Catalogue.load(snakemake.input.catalogue[0]), params.architecture
     zoo = {split: population.load(catalogue, [name], split, images)[name] for split in SPLITS}

@@ -11,7 +11,7 @@ from lib.store import Catalogue
 
 params, device = snakemake.params, snakemake.params.run["device"]
 with job("single-architecture reconstruction", snakemake.log[0]):
-    deterministic(params.run["threads"])
+    deterministic(**params.run)
     known, images = (load_split(snakemake.input[split], device) for split in ("train", "test"))
     catalogue = Catalogue.load(snakemake.input.catalogue[0])
     name = params.architecture

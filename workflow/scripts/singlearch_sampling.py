@@ -14,7 +14,7 @@ from lib.training import Engine
 
 params, device = snakemake.params, snakemake.params.run["device"]
 with job("sampling", snakemake.log[0]):
-    deterministic(params.run["threads"])
+    deterministic(**params.run)
     splits = ("train", "validation", "test")
     train, validation, test = (load_split(snakemake.input[split], device) for split in splits)
     catalogue, name = Catalogue.load(snakemake.input.catalogue[0]), params.architecture

@@ -12,7 +12,7 @@ from lib.store import Catalogue
 params, seed = snakemake.params, int(snakemake.wildcards.seed)
 variant, device = snakemake.wildcards.variant, params.run["device"]
 with job(f"scores {variant} {seed}", snakemake.log[0]):
-    deterministic(params.run["threads"])
+    deterministic(**params.run)
     images = {split: load_split(snakemake.input[split], device) for split in single_ablation.SPLITS}
     catalogue, name = Catalogue.load(snakemake.input.catalogue[0]), params.architecture
     zoo = {

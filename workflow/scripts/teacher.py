@@ -12,7 +12,7 @@ from lib.training import Engine
 
 params = snakemake.params
 with job("teacher", snakemake.log[0]):
-    deterministic(params.run["threads"])
+    deterministic(**params.run)
     logits = teacher_logits(
         Teacher.model_validate(params.teacher),
         params.seed,

@@ -18,7 +18,7 @@ left_out = params.get("left_out", [])
 without = f" without {', '.join(left_out)}" if left_out else ""
 with job(f"embedder seed {seed}{without}", snakemake.log[0]):
     cfg = Embedding.model_validate(params.embedder)
-    deterministic(cfg.threads)
+    deterministic(cfg.threads, params.device)
     images = load_split(snakemake.input.train, params.device)
     validation = load_split(snakemake.input.validation, params.device)
     seen = [name for name in params.architectures if name not in left_out]

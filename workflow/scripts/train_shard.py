@@ -9,7 +9,7 @@ from lib.training.shard import save_raw, train_shard
 
 params, architecture = snakemake.params, snakemake.wildcards.architecture
 with job(f"zoo {architecture} {snakemake.wildcards.shard}", snakemake.log[0]) as log:
-    deterministic(params.run["threads"])
+    deterministic(**params.run)
     instances = range(*params.instances)
     log.info("%d networks of %s, %s", len(instances), architecture, params.engine["kernels"])
     trained = train_shard(
@@ -19,6 +19,6 @@ with job(f"zoo {architecture} {snakemake.wildcards.shard}", snakemake.log[0]) as
         params.seed,
         load_split(snakemake.input.train, params.run["device"]),
         load_split(snakemake.input.validation, params.run["device"]),
-        Engine(**params.engine, max_memory=snakemake.resources.mem_mb * 10**6),
+        Engine(**params.engine, max_memory=snakemake.resources.plan_mb * 10**6),
     )
     save_raw(trained, snakemake.output.states, snakemake.output.columns)

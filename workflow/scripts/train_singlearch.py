@@ -15,7 +15,7 @@ params, seed = snakemake.params, int(snakemake.wildcards.seed)
 with job(f"single-architecture embedder seed {seed}", snakemake.log[0]):
     single, name = SingleArch.model_validate(params.singlearch), params.architecture
     cfg = single.embedder
-    deterministic(cfg.threads)
+    deterministic(cfg.threads, params.device)
     images = load_split(snakemake.input.train, params.device)
     validation = load_split(snakemake.input.validation, params.device)
     catalogue = Catalogue.load(snakemake.input.catalogue[0])

@@ -14,7 +14,7 @@ from lib.training import Engine
 
 params, data, device = snakemake.params, snakemake.input, snakemake.params.run["device"]
 with job("unseen architectures", snakemake.log[0]) as log:
-    deterministic(params.run["threads"])
+    deterministic(**params.run)
     images, validation, test = (
         load_split(data[k], device) for k in ("train", "validation", "test")
     )

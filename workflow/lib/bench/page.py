@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import plotly.io
 import plotly.offline
 
-from lib.report.page import TEMPLATES
+from lib.report.assets import TEMPLATES
 from lib.report.style import COLORS, INK, MUTED, SYMBOLS, Palette, layout, percent
 
 if TYPE_CHECKING:

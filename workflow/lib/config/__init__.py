@@ -5,6 +5,7 @@
 
 from lib.config.embedding import Embedding, LossWeights
 from lib.config.images import Augmentation, Images
+from lib.config.jobs import Jobs
 from lib.config.multiarch import Controls, Exploration, Unseen
 from lib.config.shapes import FieldTraining, ShapeExploration, Shapes
 from lib.config.singlearch import SingleArch
@@ -32,6 +33,7 @@ __all__ = [
     "FieldTraining",
     "Images",
     "Instances",
+    "Jobs",
     "Kernels",
     "LossWeights",
     "Precision",

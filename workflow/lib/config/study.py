@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from lib.config.embedding import Embedding
 from lib.config.images import Images
+from lib.config.jobs import Jobs
 from lib.config.multiarch import Controls, Exploration, Unseen
 from lib.config.shapes import Shapes
 from lib.config.singlearch import SingleArch
@@ -32,6 +33,7 @@ class Study(Block):
     threads: Count = Field(
         1, description="threads of a job; part of the result's definition, never taken from --cores"
     )
+    jobs: Jobs = Field(Jobs(), description="what jobs ask of a cluster")
     images: Images = Field(Images(), description="the images")
     architectures: tuple[str, ...] = Field(
         ("LeNetLike", "VanillaCNN", "ResNet8", "ResNet14"),

@@ -11,10 +11,10 @@ import jinja2
 import plotly.offline
 import yaml
 
+from lib.report.assets import TEMPLATES
 from lib.report.inputs import ReportError
 from lib.report.summary import Verdict
 
-TEMPLATES = Path(__file__).parents[2] / "report"
 SUMMARY_OPEN, SUMMARY_CLOSE = '<script type="application/json" id="summary">', "</script>"
 RUN_OPEN, RUN_CLOSE = "<!--run-->", "<!--/run-->"
 
@@ -32,11 +32,6 @@ def render(template: str, **values: object) -> str:
     environment.globals["inline"] = lambda name: (TEMPLATES / name).read_text()
     environment.globals["plotly_js"] = plotly.offline.get_plotlyjs
     return environment.get_template(template).render(**values)
-
-
-def assets() -> list[Path]:
-    """The template, style and script files that pages are made of (what makes a page stale)."""
-    return sorted(p for p in TEMPLATES.iterdir() if p.suffix in (".j2", ".css", ".js"))
 
 
 def relative(path: str | Path, base: str | Path) -> str:
