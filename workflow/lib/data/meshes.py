@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lib.data.archive import DataError, entries
-from lib.data.repair import mended
+from lib.data.mending import mended
 from lib.repro import atomic
 
 SUFFIXES = (".obj", ".off", ".ply", ".stl")

@@ -176,6 +176,25 @@ class Arm(nn.Module, ABC):
         return flat
 
 
+class FieldArm(Arm):
+    """An arm that runs fields at points to encode them, and so can be shown warped ones.
+
+    Attributes:
+        probes: the points [B, 3] at which it sees a field.
+    """
+
+    probes: Tensor
+
+    @abstractmethod
+    def observe_at(self, flat: Tensor, points: Tensor) -> Tensor:
+        """As `observe`, of warped fields: those whose value at a probe is that at `points`.
+
+        Args:
+            flat: fields [n, P].
+            points: where each has the values that its warped version has at the probes, [n, B, 3].
+        """
+
+
 _registry: dict[str, type[Arm]] = {}
 
 

@@ -19,15 +19,15 @@ from torch import Tensor, nn
 
 from lib.config import Embedding
 from lib.config.types import Count, Rate
-from lib.embed.arm import Arm, Space, arm
+from lib.embed.arm import FieldArm, Space, arm
 from lib.embed.measures import choose_probes, layer_spread
 
 
 @arm("field_probing")
-class FieldProbing(Arm):
+class FieldProbing(FieldArm):
     """A latent of `cfg.latent` numbers for the fields of one architecture."""
 
-    class Options(Arm.Options):
+    class Options(FieldArm.Options):
         """See `Arm.Options`."""
 
         reach: Rate = Field(0.1, description="distance at which observed values saturate")
@@ -79,12 +79,7 @@ class FieldProbing(Arm):
 
     @torch.no_grad()
     def observe_at(self, flat: Tensor, points: Tensor) -> Tensor:
-        """As `observe`, of warped fields: those whose value at a probe is that at `points`.
-
-        Args:
-            flat: fields [n, P].
-            points: where each has the values that its warped version has at the probes, [n, B, 3].
-        """
+        """See `FieldArm`."""
         return (self.values(flat, points) - self.mean) / self.spread
 
     def embed(self, architecture: str, seen: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lib.config import Shapes
-from lib.embed.arm import Arm, EmbedderError
+from lib.embed.arm import Arm, EmbedderError, FieldArm
 from lib.embed.trainer import Curves, fit
 from lib.embed.warps import Warps
 from lib.repro import generator
@@ -67,8 +67,9 @@ class ShapeObjective:
     def parts(self, rng: torch.Generator) -> dict[str, Tensor]:
         """The difference of decoded fields from their own, at points near the surface.
 
-        Where the arm runs fields to encode them, they are warped: the warped field is the network
-        seen through a map of space, so its values are known and its weights are not needed.
+        Where the arm runs fields to encode them (`FieldArm`), they are warped: the warped field is
+        the network seen through a map of space, so its values are known and its weights are not
+        needed.
         """
         arm, cfg, (name,) = self.arm, self.arm.cfg, self.arm.spaces
         space, (count, samples) = arm.spaces[name], self.train.near.shape[:2]
@@ -77,7 +78,7 @@ class ShapeObjective:
         flat, points = self.train.flat[who], self.train.near[who[:, None], which]
         with torch.no_grad():
             targets = space.run_each(flat, points)[..., 0]
-        if self.cfg.warp and hasattr(arm, "observe_at"):
+        if self.cfg.warp and isinstance(arm, FieldArm):
             warps = Warps.draw(len(who), self.cfg.warp, rng)
             seen = arm.observe_at(flat, warps.back(arm.probes.expand(len(who), -1, -1)))
             points = warps.forward(points)
