@@ -36,3 +36,7 @@ rule all:
     input:
         targets(),
     localrule: True
+
+
+onsuccess:
+    clear(RESULTS / "logs")

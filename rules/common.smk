@@ -2,6 +2,7 @@
 
 import os
 
+from lib.checkpoint import clear
 from lib.config import parse_memory
 from lib.data.images import check_source
 from lib.data.shapes import check as check_shapes

@@ -20,9 +20,9 @@ from lib import devices
 
 LIBRARIES = ("torch", "llvmlite", "numpy", "h5py", "pandas", "scikit-learn", "snakemake")
 ROOT = Path(__file__).parent
-# What a config says reaches the rules as values; messages, progress and which of several equal
-# GPUs is used change no result.
-UNHASHED = ("lib.config", "lib.devices", "lib.errors", "lib.progress")
+# What a config says reaches the rules as values; messages, progress, checkpoints and which of
+# several equal GPUs is used change no result.
+UNHASHED = ("lib.checkpoint", "lib.config", "lib.devices", "lib.errors", "lib.progress")
 
 
 def seed_for(*names: str | int) -> int:

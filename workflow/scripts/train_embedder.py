@@ -4,6 +4,7 @@ import torch
 from safetensors.torch import load_file
 
 from lib import population
+from lib.checkpoint import Checkpoint
 from lib.config import Embedding
 from lib.data.images import load_split
 from lib.embed import multiarch
@@ -16,7 +17,12 @@ from lib.store import Catalogue
 params, seed = snakemake.params, int(snakemake.wildcards.seed)
 left_out = params.get("left_out", [])
 without = f" without {', '.join(left_out)}" if left_out else ""
-with job(f"embedder seed {seed}{without}", snakemake.log[0]):
+with (
+    job(f"embedder seed {seed}{without}", snakemake.log[0]),
+    Checkpoint.beside(
+        snakemake.log[0], snakemake.input, snakemake.params, snakemake.wildcards
+    ) as checkpoint,
+):
     cfg = Embedding.model_validate(params.embedder)
     deterministic(cfg.threads, params.device)
     images = load_split(snakemake.input.train, params.device)
@@ -39,7 +45,7 @@ with job(f"embedder seed {seed}{without}", snakemake.log[0]):
     scores = {name: found.scores for name, found in zoo["train"].items()}
     teacher = load_file(snakemake.input.teacher[0], params.device)["train"]
     curves = multiarch.train(
-        arm, names, networks, scores, held_out, images, validation, teacher, fresh
+        arm, names, networks, scores, held_out, images, validation, teacher, fresh, checkpoint
     )
     card = card_of(images, seed) | {"unseen": left_out}
     Embedder(arm.cpu(), card).save(snakemake.output.embedder)

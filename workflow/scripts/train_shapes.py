@@ -3,6 +3,7 @@
 import torch
 
 from lib import fields
+from lib.checkpoint import Checkpoint
 from lib.config import Shapes
 from lib.data.sdf import read_samples
 from lib.embed import shapes
@@ -12,7 +13,12 @@ from lib.repro import deterministic, seed_for
 from lib.store import Catalogue
 
 params, seed = snakemake.params, int(snakemake.wildcards.seed)
-with job(f"shape embedder seed {seed}", snakemake.log[0]):
+with (
+    job(f"shape embedder seed {seed}", snakemake.log[0]),
+    Checkpoint.beside(
+        snakemake.log[0], snakemake.input, snakemake.params, snakemake.wildcards
+    ) as checkpoint,
+):
     cfg = Shapes.model_validate(params.shapes)
     deterministic(cfg.embedder.threads)
     catalogue, space = Catalogue.load(snakemake.input.catalogue[0]), fields.space_of(cfg)
@@ -27,7 +33,7 @@ with job(f"shape embedder seed {seed}", snakemake.log[0]):
     torch.manual_seed(seed_for(*names, "init"))
     field = {"widths": cfg.widths, "omega": cfg.omega}
     arm = make_arm(cfg.embedder, [cfg.architecture], (3,), 1, field)
-    curves = shapes.train(arm, names, train.first(cfg.trained_on), held_out, cfg)
+    curves = shapes.train(arm, names, train.first(cfg.trained_on), held_out, cfg, checkpoint)
     card = {"image": [3], "classes": ["distance"], "field": field, "seed": seed}
     Embedder(arm, card).save(snakemake.output.embedder)
     curves.save(snakemake.output.losses)

@@ -3,6 +3,7 @@
 import torch
 
 from lib import population
+from lib.checkpoint import Checkpoint
 from lib.config import SingleArch
 from lib.data.images import load_split
 from lib.embed import singlearch
@@ -12,7 +13,12 @@ from lib.repro import deterministic, seed_for
 from lib.store import Catalogue
 
 params, seed = snakemake.params, int(snakemake.wildcards.seed)
-with job(f"single-architecture embedder seed {seed}", snakemake.log[0]):
+with (
+    job(f"single-architecture embedder seed {seed}", snakemake.log[0]),
+    Checkpoint.beside(
+        snakemake.log[0], snakemake.input, snakemake.params, snakemake.wildcards
+    ) as checkpoint,
+):
     single, name = SingleArch.model_validate(params.singlearch), params.architecture
     cfg = single.embedder
     deterministic(cfg.threads, params.device)
@@ -28,7 +34,7 @@ with job(f"single-architecture embedder seed {seed}", snakemake.log[0]):
     image = tuple(images.x.shape[1:])
     arm = make_arm(cfg, [name], image, len(images.classes)).to(params.device)
     curves = singlearch.train(
-        arm, names, train.flat, train.scores, held_out.flat, images, validation
+        arm, names, train.flat, train.scores, held_out.flat, images, validation, checkpoint
     )
     Embedder(arm.cpu(), card_of(images, seed)).save(snakemake.output.embedder)
     curves.save(snakemake.output.losses)

@@ -90,7 +90,13 @@ class Arm(nn.Module, ABC):
 
     An arm is built from the spaces, its config and the shape of an image [C, H, W]; what it takes
     from the training networks it takes in `prepare`. Its state dict holds all it needs.
+
+    Attributes:
+        step: the (0-based) step of training under way. What changes from step to step and is
+            neither a parameter nor a buffer has to follow from it, so that training can be resumed.
     """
+
+    step = 0
 
     class Options(Block):
         """Keys of the arm's own, in the config's block `embedder.options`."""

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lib import ensemble
+from lib.checkpoint import NOWHERE, Checkpoint
 from lib.config import Embedding
 from lib.data.images import ImageSplit
 from lib.embed import losses
@@ -213,6 +214,7 @@ def train(
     validation: ImageSplit,
     teacher: Tensor,
     fresh: Networks | None = None,
+    checkpoint: Checkpoint = NOWHERE,
 ) -> Curves:
     """Train `arm` in place and leave it at its best checkpoint by `score` on held-out networks.
 
@@ -227,6 +229,7 @@ def train(
         fresh: freshly initialised networks [n, P] of architectures that `networks` has none of.
             The arm takes statistics from them, nothing more: such an architecture is reached
             through the interpolation loss alone.
+        checkpoint: see `trainer.fit`.
     """
     for name, flat in networks.items():
         if not len(flat):
@@ -237,4 +240,5 @@ def train(
         {**networks, **fresh}, {**scores, **unranked}, images.x, generator(*names, "prepare")
     )
     pool = Pool.of(arm, networks, arm.cfg.versions, names)
-    return fit(arm, names, Multiarch(arm, pool, held_out, images, validation, teacher))
+    objective = Multiarch(arm, pool, held_out, images, validation, teacher)
+    return fit(arm, names, objective, checkpoint)

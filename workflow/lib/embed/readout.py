@@ -72,7 +72,6 @@ class Readout(Arm):
         self.base = nn.Parameter(torch.zeros(self.body.layout.size))
         self.register_buffer("axes", torch.eye(whole)[: self.kept])
         self.register_buffer("directions", torch.zeros(moves, self.body.layout.size))
-        self.turn = 0
 
     def _apply(self, fn, recurse: bool = True) -> Readout:
         self.body.module._apply(fn)
@@ -152,8 +151,8 @@ class Readout(Arm):
         moves = seen.new_zeros(len(seen), len(self.directions))
         probes = self.probes
         if torch.is_grad_enabled():  # in training
-            part = slice(self.turn % PART, None, PART)
-            self.turn, probes, wanted = self.turn + 1, probes[part], wanted[:, part]
+            part = slice(self.step % PART, None, PART)
+            probes, wanted = probes[part], wanted[:, part]
         found = fit_last(self._features(self._trunks(moves), probes), wanted)
         held = ((self.root.T @ found).flatten(1) - self.centre) @ self.axes.T / self.spread
         mean, spread = self.log_spread

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from lib.checkpoint import NOWHERE, Checkpoint
 from lib.config import Shapes
 from lib.embed.arm import Arm, EmbedderError, FieldArm
 from lib.embed.trainer import Curves, fit
@@ -107,7 +108,14 @@ class ShapeObjective:
         return found["validation_iou"]
 
 
-def train(arm: Arm, names: tuple, known: Fields, held_out: Fields, cfg: Shapes) -> Curves:
+def train(
+    arm: Arm,
+    names: tuple,
+    known: Fields,
+    held_out: Fields,
+    cfg: Shapes,
+    checkpoint: Checkpoint = NOWHERE,
+) -> Curves:
     """Train `arm` in place and leave it at its best checkpoint by IoU on held-out shapes.
 
     Args:
@@ -116,6 +124,7 @@ def train(arm: Arm, names: tuple, known: Fields, held_out: Fields, cfg: Shapes) 
         known: training fields.
         held_out: validation fields.
         cfg: truncation and warp; the arm's own config says how it is trained.
+        checkpoint: see `trainer.fit`.
 
     Raises:
         EmbedderError: there are no training or no validation fields.
@@ -126,4 +135,4 @@ def train(arm: Arm, names: tuple, known: Fields, held_out: Fields, cfg: Shapes) 
     arm.prepare(
         {name: known.flat}, {name: alike}, known.near.flatten(0, 1), generator(*names, "prepare")
     )
-    return fit(arm, names, ShapeObjective(arm, known, held_out, cfg))
+    return fit(arm, names, ShapeObjective(arm, known, held_out, cfg), checkpoint)

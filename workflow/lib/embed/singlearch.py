@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from lib import ensemble
+from lib.checkpoint import NOWHERE, Checkpoint
 from lib.config import Embedding
 from lib.data.images import ImageSplit
 from lib.embed import losses
@@ -110,6 +111,7 @@ def train(
     held_out: Tensor,
     images: ImageSplit,
     validation: ImageSplit,
+    checkpoint: Checkpoint = NOWHERE,
 ) -> Curves:
     """Train `arm` in place and leave it at its best checkpoint on held-out networks.
 
@@ -120,6 +122,7 @@ def train(
         scores: their validation accuracies [n].
         held_out: validation networks [n, P].
         images: training images; validation: validation images.
+        checkpoint: see `trainer.fit`.
 
     Raises:
         EmbedderError: the arm is of several architectures, or the loss is not finite.
@@ -130,6 +133,7 @@ def train(
     arm.prepare({name: networks}, {name: scores}, images.x, generator(*names, "prepare"))
     pool = Pool.of(arm, {name: networks}, arm.cfg.versions, names)
     targets = arm.spaces[name].predict(held_out, validation.x)
-    curves = fit(arm, names, SingleArch(arm, pool, held_out, targets, images, validation))
+    objective = SingleArch(arm, pool, held_out, targets, images, validation)
+    curves = fit(arm, names, objective, checkpoint)
     arm.settle({name: networks}, generator(*names, "settle"))
     return curves

@@ -13,10 +13,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from lib.checkpoint import NOWHERE, Checkpoint, State
 from lib.config import Embedding
 from lib.embed.arm import Arm, EmbedderError
-from lib.progress import track
-from lib.repro import atomic, generator
+from lib.progress import log, track
+from lib.repro import atomic, generator, seed_for
 
 WARM_UP = 50  # steps
 LOG_EVERY = 50  # steps
@@ -52,47 +53,109 @@ class Objective(Protocol):
         """What the kept checkpoint is best at, from those scores: the higher the better."""
 
 
-def fit(arm: Arm, names: tuple, objective: Objective) -> Curves:
+@dataclass
+class Run:
+    """Training under way: all that the next step depends on, beside the config and the data."""
+
+    arm: Arm
+    optimizer: torch.optim.Optimizer
+    curves: Curves = field(default_factory=Curves)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    best_score: float = -math.inf
+    done: int = 0  # steps
+
+    def _live(self) -> dict[str, Tensor]:
+        """What a step changes of the arm, by name: parameters and all buffers."""
+        return dict(self.arm.named_parameters()) | dict(self.arm.named_buffers())
+
+    def state(self) -> State:
+        """The state as tensors, and as plain data."""
+        held = self.optimizer.state_dict()["state"]
+        tensors = {f"arm/{name}": value for name, value in self._live().items()}
+        tensors |= {f"best/{name}": value for name, value in self.best.items()}
+        tensors |= {f"adam/{i}/{k}": v for i, own in held.items() for k, v in own.items()}
+        return tensors, {
+            "done": self.done,
+            "best_score": self.best_score,
+            "curves": self.curves.rows,
+        }
+
+    def restore(self, state: State) -> None:
+        """Take over a state that `state` gave."""
+        tensors, data = state
+        groups: dict[str, dict[str, Tensor]] = {"arm": {}, "best": {}}
+        held: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            group, _, rest = name.partition("/")
+            if group == "adam":
+                number, _, key = rest.partition("/")
+                held.setdefault(int(number), {})[key] = value
+            else:
+                groups[group][rest] = value
+        with torch.no_grad():
+            for name, value in self._live().items():
+                value.copy_(groups["arm"][name])
+        device = next(self.arm.parameters()).device
+        self.best = {name: value.to(device) for name, value in groups["best"].items()}
+        self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": held})
+        self.done, self.best_score = data["done"], data["best_score"]
+        self.curves.rows = [tuple(row) for row in data["curves"]]
+
+
+def fit(arm: Arm, names: tuple, objective: Objective, checkpoint: Checkpoint = NOWHERE) -> Curves:
     """Train `arm` in place and leave it at its best checkpoint by the objective's score.
 
     Args:
         arm: a prepared arm; its config says how it is trained.
-        names: names of its random streams; each step draws from one of its own.
+        names: names of its random streams; each step draws from some of its own.
         objective: what it is trained for.
+        checkpoint: where the state is saved now and then, and taken from if it is there already;
+            that changes no bit of what comes out.
 
     Raises:
         EmbedderError: the loss is not finite.
     """
     cfg: Embedding = arm.cfg
-    optimizer = torch.optim.Adam(
-        [p for p in arm.parameters() if p.requires_grad], lr=cfg.learning_rate, fused=True
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: pace(cfg, step))
-    curves, best, best_score, latest = Curves(), None, -math.inf, [math.nan]
-    for step in track(range(cfg.steps), "steps", note=lambda: f"loss {latest[0]:.3f}"):
-        parts = objective.parts(generator(*names, "step", step))
+    optimizer = torch.optim.Adam([p for p in arm.parameters() if p.requires_grad], fused=True)
+    run, latest = Run(arm, optimizer), [math.nan]
+    if state := checkpoint.load():
+        run.restore(state)
+        log.info("resumed after step %d of %d", run.done, cfg.steps)
+    steps = range(run.done, cfg.steps)
+    for arm.step in track(steps, "steps", note=lambda: f"loss {latest[0]:.3f}"):
+        torch.manual_seed(seed_for(*names, "torch", arm.step))  # an arm may draw by itself
+        parts = objective.parts(generator(*names, "step", arm.step))
         loss = sum(getattr(cfg.weights, name) * part for name, part in parts.items())
         optimizer.zero_grad()
         loss.backward()
         if cfg.clip:
             torch.nn.utils.clip_grad_norm_(arm.parameters(), cfg.clip)
+        for group in optimizer.param_groups:
+            group["lr"] = cfg.learning_rate * pace(cfg, arm.step)
         optimizer.step()
-        schedule.step()
-        latest[0], done = loss.item(), step + 1
+        latest[0], run.done = loss.item(), arm.step + 1
         if not math.isfinite(latest[0]):
             raise EmbedderError(
-                f"the embedder's loss is not finite at step {done}; lower embedder.learning_rate"
+                f"the embedder's loss is not finite at step {run.done}; "
+                "lower embedder.learning_rate"
             )
-        if done % LOG_EVERY == 0 or done == 1:
-            curves.add(done, {"loss": latest[0], **{k: v.item() for k, v in parts.items()}})
-        if done % cfg.select_every == 0 or done == cfg.steps:
-            found = objective.validate()
-            curves.add(done, found)
-            if (reached := objective.score(found)) > best_score:
-                best, best_score = copy.deepcopy(arm.state_dict()), reached
-                curves.add(done, {"selected": best_score})
-    arm.load_state_dict(best)
-    return curves
+        if run.done % LOG_EVERY == 0 or run.done == 1:
+            values = {name: part.item() for name, part in parts.items()}
+            run.curves.add(run.done, {"loss": latest[0], **values})
+        if run.done % cfg.select_every == 0 or run.done == cfg.steps:
+            _select(run, objective)
+        checkpoint.offer(run.state)
+    arm.load_state_dict(run.best)
+    return run.curves
+
+
+def _select(run: Run, objective: Objective) -> None:
+    """Keep the arm as it is now if it is better than ever."""
+    found = objective.validate()
+    run.curves.add(run.done, found)
+    if (reached := objective.score(found)) > run.best_score:
+        run.best, run.best_score = copy.deepcopy(run.arm.state_dict()), reached
+        run.curves.add(run.done, {"selected": reached})
 
 
 def pace(cfg: Embedding, step: int) -> float:
