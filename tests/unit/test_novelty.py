@@ -20,7 +20,7 @@ from lib.evaluate.statistics import bootstrap_interval
 from lib.nets.fuse import fused_skeleton
 from lib.population import Population
 from lib.prep import Layout
-from lib.report.novelty import judge, sentence, verdict
+from lib.report.novelty_summary import judge, sentence, verdict
 from lib.report.retrieval import sentence as retrieval_sentence
 from toy import CFG, NAMES
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.report import novelty, retrieval, summary, tables, unseen, unseen_summary
+from lib.report import novelty, novelty_summary, retrieval, summary, tables, unseen, unseen_summary
 from lib.report.figures import interpolation, networks, strips, training
 from lib.report.inputs import MultiarchData, MultiarchFiles
 from lib.report.page import relative, render, run_facts
@@ -47,7 +47,7 @@ def multiarch_report(
     )
     if data.unseen:
         verdicts += unseen_summary.verdicts(data.unseen[0])
-    verdicts += [novelty.verdict(data.novelty), retrieval.verdict(data.retrieval)]
+    verdicts += [novelty_summary.verdict(data.novelty), retrieval.verdict(data.retrieval)]
     title = f"One latent space for {_count(len(architectures))} architectures"
     headline = _headline(per_network)
     latent_map, map_control = networks.latent_map(data.latent_map, palette)

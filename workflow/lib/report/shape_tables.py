@@ -8,9 +8,10 @@ import pandas as pd
 
 from lib.evaluate.statistics import mean_interval
 from lib.report.blocks import Cell, Table
+from lib.report.cells import share
 from lib.report.shape_style import METHODS, label, length, length_interval
 from lib.report.shape_summary import inner
-from lib.report.style import interval, percent
+from lib.report.style import percent
 
 ORDER = ("decoded", "siren", "nearest", "mean", "completed", "scratch")
 SHARES = {
@@ -38,19 +39,19 @@ def scores(shapes: pd.DataFrame, identifier: str, strong: str, source: str, note
     """Scores of each method over shapes; `share` of the own field's IoU where it is there."""
     order = [name for name in ORDER if name in set(shapes["method"])]
     order += [name for name in shapes["method"].unique() if name not in order]
-    share = {"share": "Of own field's IoU"} if "share" in shapes else {}
+    kept = {"share": "Of own field's IoU"} if "share" in shapes else {}
     rows = []
     for method in order:
         some = shapes[shapes["method"] == method]
         rows.append(
             [
                 Cell(label(method), f"{len(some)} shapes"),
-                *(_share(some[column]) for column in ("iou", *share)),
+                *(share(some[column]) for column in ("iou", *kept)),
                 _length(some["chamfer"]),
-                *(_share(some[column]) for column in list(SHARES)[1:]),
+                *(share(some[column]) for column in list(SHARES)[1:]),
             ]
         )
-    columns = ("Method", "IoU", *share.values(), "Chamfer distance", *list(SHARES.values())[1:])
+    columns = ("Method", "IoU", *kept.values(), "Chamfer distance", *list(SHARES.values())[1:])
     return Table(
         identifier, columns, rows, note, source, strong=[method == strong for method in order]
     )
@@ -109,8 +110,8 @@ def zoo(catalogue: pd.DataFrame) -> Table:
                 Cell(split),
                 Cell(f"{len(good)} ok, {len(every) - len(good)} diverged"),
                 Cell(f"{good['mse'].mean():.2g}" if len(good) else "–"),
-                _share(good["sign_accuracy"]),
-                _share(good["iou"]),
+                share(good["sign_accuracy"]),
+                share(good["iou"]),
             ]
         )
     return Table(
@@ -121,11 +122,6 @@ def zoo(catalogue: pd.DataFrame) -> Table:
         "points evenly in the cube. Mean over fields; below it the 95 % interval.",
         "catalogue",
     )
-
-
-def _share(values: pd.Series) -> Cell:
-    mean, low, high = mean_interval(values)
-    return Cell(percent(mean), interval(max(low, 0.0), min(high, 1.0)))
 
 
 def _length(values: pd.Series) -> Cell:

@@ -144,6 +144,7 @@ MOVED = {
     ),
 }
 BANDS = ("low", "middle", "high")
+BAND_NAMES = {"low": "Poor third", "middle": "Middle third", "high": "Best third"}
 
 
 def glossary(*names: dict[str, Look]) -> list[tuple[str, str]]:

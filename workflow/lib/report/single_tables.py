@@ -1,4 +1,4 @@
-"""The tables of the report on one architecture, from its frames."""
+"""Tables of the report on one architecture: what comes back, walks, optimisation, moves."""
 
 from __future__ import annotations
 
@@ -9,28 +9,12 @@ from lib.evaluate.performance import BANDS as FIFTHS
 from lib.evaluate.performance import bands, barriers
 from lib.evaluate.statistics import mean_interval
 from lib.report.blocks import Cell, Table
-from lib.report.single_notes import NAMES
-from lib.report.single_style import BANDS, COMPARED, DRAWN, FEATURES, KEPT, MOVED, TUNED, WALKS
-from lib.report.style import interval, percent, points
+from lib.report.cells import number, points, share
+from lib.report.single_style import BAND_NAMES, BANDS, KEPT, MOVED, TUNED, WALKS
+from lib.report.style import interval, percent
 
-BAND_NAMES = {"low": "Poor third", "middle": "Middle third", "high": "Best third"}
-MODELS = {"ridge": "Ridge", "boosting": "Boosting", "none": "–"}
 EVERY = "any two: all pairs"
 ENDS = {"good": "two good networks", "mixed": "a poor and a good one"}
-
-
-def _share(values: pd.Series) -> Cell:
-    mean, low, high = mean_interval(values)
-    return Cell(percent(mean), interval(max(low, 0.0), min(high, 1.0)))
-
-
-def _points(values: pd.Series) -> Cell:
-    mean, low, high = mean_interval(values)
-    return Cell(points(mean), interval(low, high, points))
-
-
-def _number(value: float, digits: int = 2) -> str:
-    return f"{value:.{digits}f}".replace("-", "−") if np.isfinite(value) else "–"
 
 
 def kept(whole: pd.DataFrame, networks: pd.DataFrame) -> Table:
@@ -44,11 +28,11 @@ def kept(whole: pd.DataFrame, networks: pd.DataFrame) -> Table:
             [
                 Cell(KEPT[method].label if method in KEPT else method.replace("_", " ")),
                 Cell(*_error(own["error"])),
-                Cell(_number(row["correlation"], 3)),
-                Cell(_number(row["r2"], 3)),
-                Cell(_number(row["kendall_tau"], 3)),
-                _share(own["agreement"]),
-                _share(own["agreement_other"]),
+                Cell(number(row["correlation"], 3)),
+                Cell(number(row["r2"], 3)),
+                Cell(number(row["kendall_tau"], 3)),
+                share(own["agreement"]),
+                share(own["agreement_other"]),
                 Cell(f"{row['compression']:.1f}x" if np.isfinite(row["compression"]) else "–"),
             ]
         )
@@ -93,8 +77,8 @@ def walks(frame: pd.DataFrame) -> Table:
                 [
                     Cell(look.label),
                     Cell(str(len(some))),
-                    _share(some["midpoint"]),
-                    _points(some["barrier"]),
+                    share(some["midpoint"]),
+                    points(some["barrier"]),
                 ]
             )
             group.append(words)
@@ -138,8 +122,8 @@ def tuned(frame: pd.DataFrame) -> Table:
                     Cell(str(len(some))),
                     Cell(percent(first) if method != "best_of_zoo" else "–"),
                     Cell(f"{some['step'].median():.0f}" if method != "best_of_zoo" else "–"),
-                    _share(some["validation_accuracy"]),
-                    _share(some["test_accuracy"]),
+                    share(some["validation_accuracy"]),
+                    share(some["test_accuracy"]),
                 ]
             )
             strong.append(method == "latent")
@@ -160,119 +144,6 @@ def tuned(frame: pd.DataFrame) -> Table:
     )
 
 
-def properties(frame: pd.DataFrame) -> Table:
-    """R2 and Kendall's tau of every prediction."""
-    rows, group, strong = [], [], []
-    values = ["r2", "r2_low", "r2_high", "kendall_tau", "tau_low", "tau_high"]
-    for target in [name for name in NAMES if name in set(frame["target"])]:
-        part = frame[frame["target"] == target].groupby(["features", "model"], sort=False)[values]
-        for (features, model), row in part.mean().iterrows():
-            rows.append(
-                [
-                    Cell(FEATURES[features].label),
-                    Cell(MODELS[model]),
-                    Cell(_number(row["r2"]), interval(row["r2_low"], row["r2_high"], _number, 2)),
-                    Cell(
-                        _number(row["kendall_tau"]),
-                        interval(row["tau_low"], row["tau_high"], _number, 2),
-                    ),
-                ]
-            )
-            group.append(NAMES[target])
-            strong.append(features == "latent")
-    return Table(
-        "table-single-properties",
-        ("Features", "Model", "R²", "Kendall tau"),
-        rows,
-        "Fitted on training networks, hyperparameters by validation networks, scored on test "
-        "networks; below, the 95 % interval by resampling test networks. For test accuracy, models "
-        "are fitted to validation accuracies: no test image is read before the score. Epochs and "
-        "learning rates by their logarithm.",
-        "property_prediction",
-        heads=2,
-        group=group,
-        strong=strong,
-        chooser="Predicted",
-    )
-
-
-def sampled(frame: pd.DataFrame) -> Table:
-    """Accuracy of drawn networks and controls, as they are and after some epochs."""
-    epochs, rows, group, strong = sorted(frame["epochs"].unique()), [], [], []
-    for band in [band for band in reversed(BANDS) if band in set(frame["band"])]:
-        for kind, look in DRAWN.items():
-            own = "" if kind == "initialised" else band
-            part = frame[(frame["kind"] == kind) & (frame["band"] == own)]
-            if part.empty:
-                continue
-            by = {epoch: part.loc[part["epochs"] == epoch, "accuracy"] for epoch in epochs}
-            rows.append(
-                [
-                    Cell(look.label),
-                    Cell(str(len(by[0]))),
-                    *(_share(some) if len(some) else Cell("–") for some in by.values()),
-                ]
-            )
-            group.append(BAND_NAMES[band].lower())
-            strong.append(kind in ("kde", "mixture"))
-    titles = ("As drawn", *(f"After {k} epoch{'' if k == 1 else 's'}" for k in epochs[1:]))
-    return Table(
-        "table-single-sampled",
-        ("Networks", "Count", *titles),
-        rows,
-        "Test accuracy, below it the 95 % interval over networks. Drawn for a third of the "
-        "training networks by accuracy; fewer networks are trained on than are drawn.",
-        "sampling",
-        group=group,
-        strong=strong,
-        chooser="Drawn for the",
-    )
-
-
-def compared(frame: pd.DataFrame) -> Table:
-    """Nearness to the training networks, band by band."""
-    rows, group, strong = [], [], []
-    for band in [band for band in reversed(BANDS) if band in set(frame["band"])]:
-        for kind, look in COMPARED.items():
-            some = frame[(frame["kind"] == kind) & (frame["band"] == band)]
-            if some.empty:
-                continue
-            mean, low, high = mean_interval(some["weight_distance"])
-            counts = [some[f"nearest_{what}"].nunique() for what in ("weights", "outputs")]
-            rows.append(
-                [
-                    Cell(look.label),
-                    Cell(str(len(some))),
-                    _share(some["accuracy"]),
-                    Cell(_number(mean), interval(low, high, _number, 2)),
-                    _share(some["agreement"]),
-                    _share(some["error_overlap"]),
-                    Cell(" / ".join(map(str, counts))),
-                ]
-            )
-            group.append(BAND_NAMES[band].lower())
-            strong.append(kind in ("kde", "mixture"))
-    return Table(
-        "table-single-novelty",
-        (
-            "Networks",
-            "Count",
-            "Test accuracy",
-            "Distance of weights",
-            "Agreement",
-            "Errors in common",
-            "Different nearest: weights / answers",
-        ),
-        rows,
-        "To the nearest training network by each measure; mean over networks, below it the 95 % "
-        "interval. Test networks belong to the band of their own validation accuracy.",
-        "novelty",
-        group=group,
-        strong=strong,
-        chooser="Networks of the",
-    )
-
-
 def moved(frame: pd.DataFrame) -> Table:
     """Change of accuracy at the scale that validation networks chose."""
     chosen = frame[frame["chosen"].astype(str) == "True"]
@@ -288,9 +159,9 @@ def moved(frame: pd.DataFrame) -> Table:
                     Cell(look.label),
                     Cell(str(some["network"].nunique())),
                     Cell(f"{some['scale'].iloc[0]:g}".replace("-", "−")),
-                    _share(some["accuracy"] - some["change"]),
-                    _share(some["accuracy"]),
-                    _points(some["change"]),
+                    share(some["accuracy"] - some["change"]),
+                    share(some["accuracy"]),
+                    points(some["change"]),
                 ]
             )
             strong.append(method == "latent")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.report import single_notes, single_summary, single_tables
+from lib.report import single_drawn, single_notes, single_summary, single_tables
 from lib.report.figures import curves, drawn, performance, training
 from lib.report.page import relative, render, run_facts
 from lib.report.page import summary as page_summary
@@ -64,12 +64,12 @@ def singlearch_report(
         tuned_control=tuned_control,
         tuned_table=single_tables.tuned(data.latent_optimization),
         properties=drawn.properties(data.property_prediction),
-        properties_table=single_tables.properties(data.property_prediction),
+        properties_table=single_drawn.properties(data.property_prediction),
         sampled=sampled,
         sampled_control=sampled_control,
-        sampled_table=single_tables.sampled(data.sampling),
+        sampled_table=single_drawn.sampled(data.sampling),
         compared=drawn.compared(data.novelty),
-        compared_table=single_tables.compared(data.novelty),
+        compared_table=single_drawn.compared(data.novelty),
         moved=curves.moved(data.arithmetic),
         moved_table=single_tables.moved(data.arithmetic),
         notes={source: tell(getattr(data, source)) for _, tell, source in single_notes.NOTES},

@@ -1,0 +1,47 @@
+"""Networks from chance to good for tests of the space of one architecture, and what to do."""
+
+from __future__ import annotations
+
+import pandas as pd
+import torch
+
+from lib import ensemble
+from lib.config import SingleExploration
+from lib.population import Population
+
+NAME = "ResNet8"
+CFG = SingleExploration(
+    points=5,
+    pairs=3,
+    reset_images=32,
+    components=3,
+    optimization_steps=12,
+    optimization_starts=2,
+    optimization_every=5,
+    optimization_batch=16,
+    samples=4,
+    finetuned=2,
+    finetune_epochs=(1, 2),
+    scales=(0.0, 1.0),
+)
+
+
+def zoo(toy) -> dict[str, Population]:
+    """ResNets from chance to good: good ones with more and more noise on their weights."""
+    known, found = toy.zoo["train"][NAME], {}
+    for number, (split, count) in enumerate({"train": 15, "validation": 6, "test": 9}.items()):
+        rng = torch.Generator().manual_seed(number)
+        noise = torch.randn(count, known.flat.shape[1], generator=rng) * known.spread()
+        level = torch.linspace(0, 1.5, count)[:, None]
+        flat = known.flat[torch.arange(count) % 3] + level * noise
+        accuracy = ensemble.accuracy(known.space.predict(flat, toy.validation.x), toy.validation.y)
+        frame = pd.DataFrame(
+            {
+                "network": [f"{split}-{i}" for i in range(count)],
+                "validation_accuracy": accuracy.double().numpy(),
+                "epochs": [1 + count - i for i in range(count)],
+                "learning_rate": 0.1,
+            }
+        )
+        found[split] = Population(known.space, frame, flat)
+    return found
