@@ -40,3 +40,7 @@ rule all:
 
 onsuccess:
     clear(RESULTS / "logs")
+
+
+onerror:
+    print(failures(log), file=sys.stderr)

@@ -1,7 +1,10 @@
 """What all rules share: the checked study, its paths and its shards."""
 
 import os
+import re
 
+from lib import lifeline
+from lib.atomic import check_folder
 from lib.checkpoint import clear
 from lib.config import parse_memory
 from lib.data.images import check_source
@@ -19,9 +22,12 @@ from snakemake.exceptions import WorkflowError
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Scripts take this checkout's `lib`, whatever is installed.
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIB, os.getenv("PYTHONPATH")])))
+lifeline.announce()
 
 try:
     STUDY = parse_study(config)
+    check_folder(".snakemake")
+    check_folder(STUDY.results)
     check_source(STUDY.images)
     check_shapes(STUDY.shapes.source)
     IMPORTED = {name: zoo_files(path) for name, path in STUDY.zoo.imported.items()}
@@ -151,6 +157,21 @@ def asked_for(files, where):
 def reports():
     """The report of each part of the study."""
     return [RESULTS / f"{part}_report.html" for part in STUDY.parts]
+
+
+def failures(logs):
+    """What a failed run ends with: each failed step, its log and the last lines of it."""
+    errors = r"Error in rule (\w+):\n(?:    .*\n)*?    log: (.+?) \(check log"
+    text = "".join(Path(log).read_text() for log in logs)
+    told = []
+    for rule, file in dict.fromkeys(re.findall(errors, text)):
+        lines = Path(file).read_text().splitlines()[-8:] if Path(file).is_file() else []
+        if lines and ": done in " in lines[-1]:  # it succeeded when it was tried again
+            continue
+        if not any(": failed: " in line for line in lines):
+            lines.append("killed from outside; most often there was not enough memory for it")
+        told += [f"\n{rule} failed; its log, {file}, ends with", *(f"    {line}" for line in lines)]
+    return "\n".join([*told, "\nWhat is finished is kept: the same command goes on from there."])
 
 
 def targets():

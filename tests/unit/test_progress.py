@@ -59,20 +59,26 @@ def test_a_job_needs_no_log_file(capsys):
     assert "here: hello" in capsys.readouterr().err
 
 
-def test_an_error_is_raised_again_and_its_traceback_is_in_the_log(tmp_path, capsys):
+def fails():
+    raise ValueError("no such shard")
+
+
+def test_an_error_is_one_line_on_the_terminal_and_its_traceback_is_in_the_log(tmp_path, capsys):
     path = tmp_path / "zoo.log"
-
-    def fails():
-        raise ValueError("no such shard")
-
-    with pytest.raises(ValueError, match="no such shard"), job("extract", path):
+    with pytest.raises(SystemExit) as ended, job("extract", path):
         fails()
+    assert ended.value.code == 1 and isinstance(ended.value.__cause__, ValueError)
     text = path.read_text()
     assert "Traceback (most recent call last)" in text and "in fails" in text
-    assert re.search(rf"{STAMP} extract: failed: ValueError: no such shard\n", text)
+    last = text.splitlines()[-1]
+    assert re.fullmatch(rf"{STAMP} extract: failed: ValueError: no such shard", last)
     assert "done in" not in text
-    err = capsys.readouterr().err
-    assert "extract: failed: ValueError: no such shard" in err and "Traceback" not in err
+    assert capsys.readouterr().err == f"{last}\n"
+
+
+def test_without_a_log_an_error_is_raised_again():
+    with pytest.raises(ValueError, match="no such shard"), job("extract"):
+        fails()
 
 
 def test_what_is_the_users_to_mend_ends_the_process_with_its_message_alone(tmp_path, capsys):

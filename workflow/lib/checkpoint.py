@@ -19,8 +19,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from lib.atomic import WriteError, atomic
 from lib.progress import log
-from lib.repro import atomic, file_sha256, versions
+from lib.repro import file_sha256, versions
 
 VERSION = 1
 EVERY = 30.0  # seconds between two checkpoints: what is lost at most, but for the step under way
@@ -108,7 +109,7 @@ class Checkpoint:
         try:
             with atomic(self.path) as temporary:
                 save_file(tensors, temporary, {"checkpoint": json.dumps(card)})
-        except (OSError, SafetensorError) as error:
+        except (OSError, SafetensorError, WriteError) as error:
             log.warning("no checkpoint was written, as %s", error)
 
 

@@ -1,4 +1,4 @@
-"""Reproducibility: named random streams, deterministic torch, digests, versions, atomic files."""
+"""Reproducibility: named random streams, deterministic torch, digests, versions, code hashes."""
 
 from __future__ import annotations
 
@@ -8,21 +8,27 @@ import importlib.metadata
 import operator
 import os
 import platform
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from lib import devices
+from lib.atomic import atomic as atomic
 
 LIBRARIES = ("torch", "llvmlite", "numpy", "h5py", "pandas", "scikit-learn", "snakemake")
 ROOT = Path(__file__).parent
-# What a config says reaches the rules as values; messages, progress, checkpoints and which of
-# several equal GPUs is used change no result.
-UNHASHED = ("lib.checkpoint", "lib.config", "lib.devices", "lib.errors", "lib.progress")
+# What a config says reaches the rules as values; messages, progress, checkpoints, how files reach
+# the disk and which of several equal GPUs is used change no result.
+UNHASHED = (
+    "lib.atomic",
+    "lib.checkpoint",
+    "lib.config",
+    "lib.devices",
+    "lib.errors",
+    "lib.progress",
+)
 
 
 def seed_for(*names: str | int) -> int:
@@ -86,27 +92,6 @@ def file_sha256(path: str | Path) -> str:
     """SHA-256 (hex) of a file's bytes."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-@contextmanager
-def atomic(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; on success it takes the place of `path` in one step.
-
-    A process that is killed, or that fails, leaves the old file (or none), never half a file.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def versions() -> dict[str, str]:

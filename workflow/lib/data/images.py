@@ -12,11 +12,12 @@ import h5py
 import numpy as np
 import torch
 
+from lib.atomic import atomic_hdf5
 from lib.config import Images
 from lib.data.archive import DataError
 from lib.data.download import fetch
 from lib.data.sources import SOURCES, Raw
-from lib.repro import atomic, digest_arrays, file_sha256
+from lib.repro import digest_arrays, file_sha256
 
 TYPE, VERSION = "netspace-images", 1
 SPLITS = ("train", "validation", "test")
@@ -65,8 +66,7 @@ def prepare(cfg: Images, seed: int, out: Mapping[str, str | Path]) -> None:
     for split in SPLITS:
         _check_split(raw, split, cfg)
     for split in SPLITS:
-        with atomic(out[split]) as temporary:
-            _write(temporary, raw, split, cfg)
+        _write(out[split], raw, split, cfg)
 
 
 def load_split(path: str | Path, device: str = "cpu") -> ImageSplit:
@@ -146,10 +146,10 @@ def _check_split(raw: Raw, split: str, cfg: Images) -> None:
             )
 
 
-def _write(path: Path, raw: Raw, split: str, cfg: Images) -> None:
+def _write(path: str | Path, raw: Raw, split: str, cfg: Images) -> None:
     pixels, labels = raw.splits[split]
     arrays = {"pixels": np.ascontiguousarray(pixels), "labels": np.ascontiguousarray(labels)}
-    with h5py.File(path, "w") as file:
+    with atomic_hdf5(path) as file:
         for name, array in arrays.items():
             file.create_dataset(name, data=array)
         file.attrs.update(

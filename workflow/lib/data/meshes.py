@@ -14,10 +14,11 @@ from lib.data.mending import mended
 from lib.repro import atomic
 
 SUFFIXES = (".obj", ".off", ".ply", ".stl")
-EMPTY = (
-    "ply\nformat binary_little_endian 1.0\nelement vertex 0\nproperty float x\nproperty float y\n"
-    "property float z\nelement face 0\nproperty list uchar int vertex_indices\nend_header\n"
+PLY = (
+    "ply\nformat binary_little_endian 1.0\nelement vertex {}\nproperty float x\nproperty float y\n"
+    "property float z\nelement face {}\nproperty list uchar int vertex_indices\nend_header\n"
 )
+FACE = np.dtype([("count", "u1"), ("vertices", "<i4", 3)])
 EXTENT = 0.9  # of [-1, 1] that a shape fills along its longest side
 
 
@@ -130,13 +131,18 @@ def read_mesh(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_mesh(path: str | Path, vertices: np.ndarray, faces: np.ndarray) -> None:
-    """Write a mesh, also one without faces, as a binary PLY file."""
-    with atomic(path) as temporary, _quiet() as open3d:
-        if not len(faces):
-            temporary.write_text(EMPTY)
-        else:
-            mesh = _mesh(open3d, vertices, faces)
-            open3d.t.io.write_triangle_mesh(str(temporary), mesh, write_ascii=False)
+    """Write a mesh, also one without faces, as a binary PLY file.
+
+    (open3d's own writer reports success on a full disk.)
+    """
+    rows = np.empty(len(faces), FACE)
+    rows["count"], rows["vertices"] = 3, faces
+    with atomic(path) as temporary:
+        temporary.write_bytes(
+            PLY.format(len(vertices), len(faces)).encode()
+            + np.asarray(vertices, "<f4").tobytes()
+            + rows.tobytes()
+        )
 
 
 def simplified(

@@ -13,9 +13,10 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
+from lib.atomic import atomic_hdf5
 from lib.data.archive import DataError
 from lib.data.solid import Solid
-from lib.repro import atomic, digest_arrays
+from lib.repro import digest_arrays
 
 SCALES = (0.005, 0.02, 0.07)  # standard deviations of the ways from the surface
 ROUNDS = 20  # of proposals, until enough lie on the wanted side
@@ -113,7 +114,7 @@ def write_samples(
     """
     names: list[str] = []
     digests: list[str] = []
-    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_hdf5(path) as file:
         for name, points, distances in samples:
             arrays = {"points": np.float32(points), "distances": np.float32(distances)}
             if name in names:

@@ -6,18 +6,17 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 import torch
 from sklearn.decomposition import PCA
 from torch import Tensor
 
+from lib.atomic import atomic_hdf5
 from lib.data.images import ImageSplit
 from lib.embed.product import Embedder
 from lib.population import Population
 from lib.prep import to_prep
-from lib.repro import atomic
 
 MAP_IMAGES = 256
 PREP_ASPECT = 4  # pictures of PReps are this many times wider than high
@@ -60,7 +59,7 @@ def latent_map(embedder: Embedder, frame: pd.DataFrame, latents: Tensor, seed: i
 
 def write_preps(path: str | Path, embedder: Embedder, test: Mapping[str, Population]) -> None:
     """PReps of the first test network of each architecture, original and decoded (HDF5)."""
-    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_hdf5(path) as file:
         for name, population in test.items():
             flat = population.flat[:1]
             with torch.no_grad():

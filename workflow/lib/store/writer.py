@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from lib.repro import atomic
+from lib.atomic import atomic_hdf5
 from lib.store.format import (
     NAME,
     RESERVED,
@@ -44,10 +44,7 @@ def write_shard(path: str | Path, shard: Shard) -> None:
         for name, array in arrays.items()
     }
     texts["sha256"] = content_sha256(texts["version"], texts, blocks)
-    with (
-        atomic(path) as temporary,
-        h5py.File(temporary, "w", libver=("v108", "v108"), locking=False) as file,
-    ):
+    with atomic_hdf5(path, libver=("v108", "v108")) as file:
         for name, text in texts.items():
             group, _, own = name.rpartition("/")
             holder = file.require_group(group) if group else file
