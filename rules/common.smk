@@ -161,17 +161,19 @@ def reports():
 
 def failures(logs):
     """What a failed run ends with: each failed step, its log and the last lines of it."""
-    errors = r"Error in rule (\w+):\n(?:    .*\n)*?    log: (.+?) \(check log"
-    text = "".join(Path(log).read_text() for log in logs)
-    told = []
-    for rule, file in dict.fromkeys(re.findall(errors, text)):
+    errors = (
+        r"(?:Command '.*' (.+)\n\[.*\]\n)?"
+        r"Error in rule (\w+):\n(?:    .*\n)*?    log: (.+?) \(check log"
+    )
+    text, told = "".join(Path(log).read_text() for log in logs), {}
+    for end, rule, file in re.findall(errors, text):
         lines = Path(file).read_text().splitlines()[-8:] if Path(file).is_file() else []
-        if lines and ": done in " in lines[-1]:  # it succeeded when it was tried again
-            continue
-        if not any(": failed: " in line for line in lines):
-            lines.append("killed from outside; most often there was not enough memory for it")
-        told += [f"\n{rule} failed; its log, {file}, ends with", *(f"    {line}" for line in lines)]
-    return "\n".join([*told, "\nWhat is finished is kept: the same command goes on from there."])
+        killed = re.search(r"SIGKILL|status 137", end)
+        how = "was killed, most often because memory ran out" if killed else "failed"
+        log = f"its log, {file}, " + ("ends with" if lines else "is empty, so see above")
+        told[file] = [f"\n{rule} {how}; {log}", *(f"    {line}" for line in lines)]
+    kept = "\nWhat is finished is kept: the same command goes on from there."
+    return "\n".join([*sum(told.values(), []), kept])
 
 
 def targets():
