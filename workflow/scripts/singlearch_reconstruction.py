@@ -28,7 +28,7 @@ with job("single-architecture reconstruction", snakemake.log[0]):
     )
     for seed, path in zip(params.seeds, snakemake.input.embedders, strict=True):
         embedder = load_embedder(path, device)
-        rows += task.decoded_rows(embedder, seed, cfg)
+        rows += task.decoded_rows(embedder, seed) + task.refined_rows(embedder, seed, cfg)
     rows += task.control_rows(controls, embedder.arm.cfg, cfg)
     with atomic(snakemake.output[0]) as temporary:
         singlearch.table(rows).to_csv(temporary, index=False)

@@ -31,17 +31,17 @@ def scores(
     chosen by this table is to be chosen on the split `validation`. Of the training networks as many
     are looked at as there are test networks.
 
-    Methods: `decoded` and `refined`; `nearest_agreement`, look-up among the networks that the
-    embedder was given; `readout`, as in `Reconstruction.control_rows`.
+    Methods: `decoded`; of held-out networks also `refined`, `nearest_agreement`, look-up among the
+    networks that the embedder was given, and `readout`, as in `Reconstruction.control_rows`.
     """
     known, parts = zoo["train"].first(cfg.trained_on), []
     for split in SPLITS:
         rebuilt = (known if split == "train" else zoo[split]).first(len(zoo["test"].flat))
         shown = images["test" if split == "test" else "validation"]
         task = Reconstruction(known, rebuilt, images["train"], shown, study_seed, band)
-        rows = task.decoded_rows(embedder, seed, cfg)
+        rows = task.decoded_rows(embedder, seed)
         if split != "train":
-            rows += task.look_up_rows()
+            rows += task.refined_rows(embedder, seed, cfg) + task.look_up_rows()
         parts.append(
             table(rows).assign(
                 variant=variant,

@@ -65,29 +65,33 @@ class Reconstruction:
         """Logits [n, images, K] of the networks that are rebuilt."""
         return self.test.outputs(self.images)
 
-    def decoded_rows(self, embedder: Embedder, seed: int, cfg: SingleArch) -> list[tuple]:
-        """Rows of the decoded networks, at once and with refined latents.
+    def decoded_rows(self, embedder: Embedder, seed: int) -> list[tuple]:
+        """Rows of the decoded networks."""
+        return self._latent_rows("decoded", embedder, seed, self._latents(embedder))
 
-        `refined`: the latent takes `cfg.refine_steps` gradient steps on training images.
-        """
-        arm, name = embedder.arm, self.test.space.architecture
-        with torch.no_grad():
-            latents = arm.encode(name, self.test.flat)
+    def refined_rows(self, embedder: Embedder, seed: int, cfg: SingleArch) -> list[tuple]:
+        """Rows of networks whose latents take `cfg.refine_steps` steps on training images."""
+        arm = embedder.arm
         refined = refine(
             arm,
-            name,
-            latents,
+            self.test.space.architecture,
+            self._latents(embedder),
             ("refine", self.seed, seed),
             cfg.refine_steps,
             cfg.refine_rate,
             self._own(arm.cfg, cfg.refine_batch),
         )
-        rows = []
-        for method, found in (("decoded", latents), ("refined", refined)):
-            with torch.no_grad():
-                flat = arm.decode(name, found)
-            rows += self._rows(method, flat, arm.cfg.arm, seed, arm.cfg.latent)
-        return rows
+        return self._latent_rows("refined", embedder, seed, refined)
+
+    @torch.no_grad()
+    def _latents(self, embedder: Embedder) -> Tensor:
+        return embedder.arm.encode(self.test.space.architecture, self.test.flat)
+
+    @torch.no_grad()
+    def _latent_rows(self, method: str, embedder: Embedder, seed: int, latents: Tensor):
+        arm = embedder.arm
+        flat = arm.decode(self.test.space.architecture, latents)
+        return self._rows(method, flat, arm.cfg.arm, seed, arm.cfg.latent)
 
     def look_up_rows(self) -> list[tuple]:
         """Rows of the training network that agrees most, and of `readout`, see `control_rows`."""
