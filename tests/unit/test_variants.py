@@ -99,6 +99,11 @@ def test_what_a_variant_changes_is_told_without_its_seeds(changes):
 def test_a_curve_goes_along_one_key_alone(changes):
     assert variants.along(changes, "trained_on") == ["default", "few"]
     assert variants.along(changes, "embedder.latent") == ["default", "narrow", "wide"]
+    assert variants.along(changes, "embedder.latent", "trained_on") == list(changes)
+    all_changed = {name: found | {"refine_steps": 9} for name, found in changes.items()}
+    assert variants.along(all_changed, "trained_on") == ["default", "few"]
+    all_changed["few"]["refine_steps"] = 8
+    assert variants.along(all_changed, "trained_on") == ["default"]
 
 
 def test_validation_networks_choose_and_test_networks_are_told(networks, changes):

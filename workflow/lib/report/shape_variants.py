@@ -110,11 +110,7 @@ def charts(frame: pd.DataFrame, changes: Changes) -> Iterator[Chart]:
 
 def _sizes(frame: pd.DataFrame, changes: Changes) -> pd.DataFrame:
     """The variants that differ in training shapes and warps alone."""
-    plain = {
-        name: {key: value for key, value in found.items() if key != "warp"}
-        for name, found in changes.items()
-    }
-    return frame[frame["variant"].isin(along(plain, "trained_on"))]
+    return frame[frame["variant"].isin(along(changes, "trained_on", "warp"))]
 
 
 def _by_shapes(rows: pd.DataFrame, column: str) -> dict[float, float]:
@@ -152,7 +148,7 @@ def table(frame: pd.DataFrame, seconds: Mapping[str, float], best: str) -> Table
     for name in names:
         row = test.loc[name]
         spread = row["share_spread"]
-        beside = interval(row["share_low"], row["share_high"])
+        beside = interval(max(row["share_low"], 0.0), row["share_high"])
         if np.isfinite(spread):
             beside += f"; ±{100 * spread:.2f}"
         rows.append(

@@ -147,7 +147,8 @@ def charts(frame: pd.DataFrame, reconstruction: pd.DataFrame, changes: Changes) 
                 title,
                 [curve for curve in curves if curve.values],
                 "Test networks on test images, the others on validation images. Distilled: fresh "
-                "networks, all weights free, as many steps as the default refines.",
+                "networks, all weights free, for as many steps as the study refines latents; "
+                "variants may be refined for fewer.",
                 "ablations",
                 logarithmic=share == "error",
             )
@@ -233,6 +234,6 @@ def table(frame: pd.DataFrame, seconds: Mapping[str, float], best: Iterable[str]
 
 def _spread(row: pd.Series, name: str) -> str:
     low, high = (100 * row[f"{name}_{end}"] for end in ("low", "high"))
-    text = f"{low:.1f} to {high:.1f}"
+    text = f"{max(low, 0.0):.1f} to {high:.1f}"
     spread = row[f"{name}_spread"]
     return f"{text}; ±{100 * spread:.2f}" if np.isfinite(spread) else text

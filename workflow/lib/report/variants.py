@@ -63,12 +63,17 @@ def changed(base: BaseModel, variants: Mapping[str, BaseModel]) -> dict[str, dic
     }
 
 
-def along(changes: Changes, key: str) -> list[str]:
-    """Names of the variants that change at most this key.
+def along(changes: Changes, *keys: str) -> list[str]:
+    """Names of the variants that differ from the first one in these keys at most.
 
     Few networks cannot fill a large batch of them: networks in a step may differ too.
     """
-    return [name for name, found in changes.items() if set(found) <= {key, "embedder.networks"}]
+    apart = {*keys, "embedder.networks"}
+    rest = {
+        name: {key: value for key, value in found.items() if key not in apart}
+        for name, found in changes.items()
+    }
+    return [name for name in rest if rest[name] == next(iter(rest.values()))]
 
 
 def in_words(changed: Mapping[str, object]) -> str:
