@@ -5,13 +5,14 @@ ARGS ?=
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help study ablations test test-quick bench bench-quick lint venv
+.PHONY: help study ablations test test-quick test-cluster bench bench-quick lint venv
 
 help:
 	@echo 'make study       run the default study (CORES=all); it ends by naming the report'
 	@echo 'make ablations   variants of the embedder on one zoo, three seeds each (hours)'
 	@echo 'make test        every test (ARGS="-k name" passes options on to pytest)'
 	@echo 'make test-quick  the tests that are not marked slow'
+	@echo 'make test-cluster  the study on a Slurm of two nodes on this machine (root, slurm-wlm)'
 	@echo 'make bench       speed of the zoo engine, the store, embedders and meshing (half an hour)'
 	@echo 'make bench-quick the same in about two minutes, less exactly'
 	@echo 'make lint        ruff, snakefmt and snakemake --lint'
@@ -32,10 +33,13 @@ ablations: venv
 		--config results=results/shapes_independent 'shapes={"init": "independent"}' -- shapes_ablations
 
 test: venv
-	python -m pytest $(ARGS)
+	python -m pytest --ignore tests/cluster $(ARGS)
 
 test-quick: venv
 	python -m pytest -m 'not slow' $(ARGS)
+
+test-cluster: venv
+	python -m pytest tests/cluster $(ARGS)
 
 # One after the other, on an idle machine: each takes all of it.
 bench: venv

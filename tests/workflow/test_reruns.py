@@ -31,6 +31,11 @@ def test_the_default_profile_supplies_the_cores(study):
     assert ended.code == 0 and NOTHING in ended.text
 
 
+def test_what_a_job_asks_of_a_cluster_re_runs_nothing(study):
+    settings = ("jobs={memory: 9 GiB, runtime: 9}", "zoo={max_memory: 9 GiB}")
+    assert NOTHING in planned(study, "--config", *settings).text
+
+
 def test_other_curves_leave_networks_and_embedder_alone(study):
     jobs = planned(study, "--config", "explore={points: 12}").jobs
     assert set(jobs) == {"interpolation"} | ENDS | OTHER_PAGES
