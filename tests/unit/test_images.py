@@ -87,7 +87,7 @@ def test_normalisation_and_attributes(tmp_path):
     assert pixels.max() == 16
     expected = (pixels / 16 - 0.25) / 0.5
     np.testing.assert_allclose(data.x.numpy(), expected, rtol=0, atol=1e-6)
-    assert attributes["type"] == "netspace-images" and attributes["version"] == 1
+    assert attributes["type"] == "netspace-images" and attributes["version"] == 2
     assert attributes["split"] == "train" and attributes["pixel_max"] == 16
     assert json.loads(attributes["classes"]) == list("0123456789")
 
@@ -661,11 +661,13 @@ def external(file):
         (label_out_of_range, "label 10 of image 3 is out of range, expected 0 to 9"),
         (negative_label, "label -1 of image 3 is out of range"),
         (lambda f: f.attrs.update(type="netspace-shard"), "is of type and version"),
-        (lambda f: f.attrs.update(version=2), "is of type and version"),
+        (lambda f: f.attrs.update(version=1), "is of type and version"),
         (lambda f: f.attrs.__delitem__("mean"), "attribute mean is missing"),
         (lambda f: f.attrs.update(std=[0.0]), "std and pixel_max above 0"),
         (lambda f: f.attrs.update(mean=[0.1, 0.2]), "one finite number per channel"),
         (lambda f: f.attrs.update(classes="[3"), "damaged"),
+        (lambda f: f.attrs.update(mean=[0.31]), "attributes do not match their digest"),
+        (lambda f: f.attrs.__delitem__("sha256"), "attribute sha256 is missing"),
         (lambda f: f.__delitem__("labels"), "dataset labels is missing"),
         (external, "dataset pixels is missing"),
         (replace("labels", data=np.zeros(359, np.int32)), "labels is int32, expected int64"),

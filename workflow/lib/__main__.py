@@ -56,6 +56,25 @@ def _config(options: argparse.Namespace) -> int:
     return int(options.check and bool(names))
 
 
+def _add_check(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "check",
+        help="check configs of others before Snakemake reads them: they are read as plain data, "
+        "where Snakemake would run the expressions of a file that says __use_yte__",
+    )
+    parser.add_argument("configs", nargs="+", type=Path, metavar="YAML", help="config files")
+    parser.set_defaults(run=_check)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from lib.study import load_study
+
+    for path in options.configs:
+        study = load_study(path)
+        print(f"{path}: a valid study ({study.name}, results in {study.results})")
+    return 0
+
+
 def _add_encode(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "encode", help="encode networks into a file of latents, with a trained embedder"
@@ -235,6 +254,7 @@ def _show_progress() -> None:
 # Each adds one subcommand whose `run` imports what it needs, so that none waits for another's.
 COMMANDS = (
     _add_config,
+    _add_check,
     _add_encode,
     _add_decode,
     _add_neighbours,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,9 @@ from lib.config import ConfigError, Embedding, Study
 from lib.config.faults import faults
 from lib.embed.arm import find_arm
 from lib.errors import InputError
+from lib.untrusted import regular
+
+MOST = 100_000  # values in a config; aliases in YAML can stand for any number of them
 
 
 def parse_study(raw: Any, where: str = "config") -> Study:
@@ -27,6 +30,8 @@ def parse_study(raw: Any, where: str = "config") -> Study:
         study = Study.model_validate(raw)
     except ValidationError as error:
         raise ConfigError(f"{where} is not a valid study:\n{faults(error, Study)}") from None
+    if not _modest(raw):
+        raise ConfigError(f"{where} is not a valid study: it holds more than {MOST} values")
     names = [("architectures", name) for name in study.architectures]
     names.append(("singlearch.architecture", study.singlearch.architecture))
     if study.teacher.architecture:
@@ -60,6 +65,19 @@ def parse_study(raw: Any, where: str = "config") -> Study:
     return study
 
 
+def _modest(raw: Any) -> bool:
+    """Whether plain data hold at most `MOST` values, those that are named twice counted twice."""
+    todo, count = [raw], 0
+    while todo and count <= MOST:
+        value = todo.pop()
+        count += 1
+        if isinstance(value, Mapping):
+            todo += value.values()
+        elif isinstance(value, list | tuple):
+            todo += value[: MOST + 1]
+    return count <= MOST
+
+
 @contextmanager
 def _blaming(field: str, where: str) -> Iterator[None]:
     try:
@@ -75,7 +93,7 @@ def load_study(path: str | Path) -> Study:
         ConfigError: the file cannot be read, is not plain YAML, or is no valid study.
     """
     try:
-        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        raw = yaml.safe_load(regular(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
     except OSError as error:

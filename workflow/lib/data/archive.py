@@ -6,19 +6,30 @@ import bz2
 import gzip
 import lzma
 import os
+import stat
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
 from lib.errors import InputError
+from lib.untrusted import Bounded, most_unpacked
 
 CHUNK = 1 << 20
 BLOCK = 512  # bytes of a tar block
 LARGEST = 256 << 20  # bytes; no single image or batch of images is larger
+LONGEST = 1 << 16  # bytes of a name or another further header of a tar archive
+FURTHER = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
 OPENERS = {b"\x1f\x8b": gzip.open, b"\xfd7zXZ\0": lzma.open, b"BZh": bz2.open}
 DAMAGE = (
     tarfile.TarError,
@@ -29,6 +40,8 @@ DAMAGE = (
     OSError,
     RuntimeError,
     ValueError,
+    OverflowError,
+    RecursionError,
 )
 
 
@@ -52,11 +65,14 @@ def entries(path: str | Path) -> Iterator[Entry]:
 
     Raises:
         DataError: no such path, a damaged or truncated archive, a name that points outside of it,
-            a link or device inside it, or a single file of more than 256 MiB.
+            a link, pipe or device inside it, a single file of more than 256 MiB, or an archive
+            that unpacks to more than 1 GiB and 200 times its own size.
     """
     path = Path(path)
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
+    if not (path.is_dir() or path.is_file()):
+        raise DataError(f"{path}: neither a file nor a folder")
     with _damage(path):
         if path.is_dir():
             found = _folder(path)
@@ -87,18 +103,39 @@ def _folder(root: Path) -> Iterator[Entry]:
             yield _entry(root, (Path(parent) / name).relative_to(root).as_posix(), True, 0, None)
         for name in sorted(files):
             file = Path(parent) / name
-            yield _entry(root, file.relative_to(root).as_posix(), False, 0, file.read_bytes)
+            read = partial(_file, file)
+            yield _entry(root, file.relative_to(root).as_posix(), False, 0, read)
+
+
+def _file(path: Path) -> bytes:
+    """The bytes of a file in a folder; a link is followed, the folder being the user's own."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise DataError(f"{path}: a pipe or a device, expected only files and folders")
+    if status.st_size > LARGEST:
+        raise DataError(f"{path}: has {status.st_size} bytes, more than {LARGEST} are not read")
+    return path.read_bytes()
 
 
 def _zip(path: Path) -> Iterator[Entry]:
+    most = most_unpacked(path.stat().st_size)
     with zipfile.ZipFile(path) as archive:
+        total = sum(info.file_size for info in archive.infolist())
+        if total > most:
+            raise DataError(f"{path}: unpacks to {total} bytes, more than {most} are not read")
         for info in archive.infolist():
+            mode = info.external_attr >> 16
+            if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise DataError(
+                    f"{path}: {info.filename} is a link or a device, expected only files and "
+                    "folders"
+                )
             yield _entry(
                 path,
                 info.filename,
                 info.is_dir(),
                 info.file_size,
-                lambda info=info: archive.read(info),
+                partial(archive.read, info),
             )
 
 
@@ -108,8 +145,11 @@ def _tar(path: Path) -> Iterator[Entry]:
         magic = raw.read(6)
         raw.seek(0)
         opener = next((OPENERS[m] for m in OPENERS if magic.startswith(m)), None)
-        stream = _Watched(stack.enter_context(opener(raw)) if opener else raw)
-        tar = stack.enter_context(tarfile.open(fileobj=stream, mode="r|", bufsize=CHUNK))
+        unpacked = stack.enter_context(opener(raw)) if opener else raw
+        stream = _Watched(Bounded(unpacked, path.stat().st_size))
+        tar = stack.enter_context(
+            tarfile.open(fileobj=stream, mode="r|", bufsize=CHUNK, tarinfo=_Member)
+        )
         for member in tar:
             if not (member.isfile() or member.isdir()):
                 raise DataError(
@@ -131,6 +171,18 @@ def _tar(path: Path) -> Iterator[Entry]:
                 f"{path} is damaged or truncated: it breaks off after {tar.offset} "
                 "bytes of unpacked data"
             )
+
+
+class _Member(tarfile.TarInfo):
+    """A header that is not believed where it says that there is very much more of it."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> _Member:
+        """The header in a block of 512 bytes."""
+        found = super().frombuf(buf, encoding, errors)
+        if found.type in FURTHER and not 0 <= found.size <= LONGEST:
+            raise ValueError(f"a further header of {found.size} bytes")
+        return found
 
 
 class _Watched:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import io
 import math
 import pickle
+import pickletools
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lib.data.archive import DataError, entries
+from lib.untrusted import shown
 
 SHAPE = (3, 32, 32)
 TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
 TEST = "test_batch"
 META = "batches.meta"
+REMEMBERS = ("PUT", "BINPUT", "LONG_BINPUT")
 
 
 class Cifar(NamedTuple):
@@ -69,7 +72,7 @@ def _batch(batch: dict, classes: int, where: str) -> tuple[np.ndarray, np.ndarra
     for row, label in enumerate(labels):
         if type(label) is not int or not 0 <= label < classes:
             raise DataError(
-                f"{where}: label {label!r} of image {row} is out of range, expected "
+                f"{where}: label {shown(label)} of image {row} is out of range, expected "
                 f"0 to {classes - 1}"
             )
     pixels = np.frombuffer(data.raw, np.uint8).reshape(-1, *SHAPE)
@@ -81,7 +84,7 @@ class _DType:
 
     def __init__(self, code: bytes, *_: Any):
         if code not in (b"u1", b"uint8", "u1"):
-            raise pickle.UnpicklingError(f"an array of type {code!r}, expected uint8")
+            raise pickle.UnpicklingError(f"an array of type {shown(code)}, expected uint8")
 
     def __setstate__(self, state: Any) -> None:
         pass
@@ -101,7 +104,7 @@ class _Array:
         if not (isinstance(dtype, _DType) and isinstance(raw, bytes) and not fortran):
             raise pickle.UnpicklingError("an array that is not plain bytes in rows")
         if not all(type(n) is int and n >= 0 for n in shape) or math.prod(shape) != len(raw):
-            raise pickle.UnpicklingError(f"{len(raw)} bytes for an array of shape {shape}")
+            raise pickle.UnpicklingError(f"{len(raw)} bytes for an array of shape {shown(shape)}")
         self.shape, self.raw = shape, raw
 
 
@@ -125,8 +128,16 @@ class _Unpickler(pickle.Unpickler):
         return self.known[module, name]
 
 
+def _check_places(data: bytes) -> None:
+    """Refuse a pickle that numbers what it remembers so high that room for it would fill memory."""
+    for operation, place, _ in pickletools.genops(data):
+        if operation.name in REMEMBERS and place > len(data):
+            raise pickle.UnpicklingError(f"it remembers a thing number {place}")
+
+
 def _unpickle(data: bytes, where: str) -> dict:
     try:
+        _check_places(data)
         content = _Unpickler(io.BytesIO(data), encoding="bytes").load()
     except Exception as error:  # damaged pickles fail in every way there is
         raise DataError(f"{where} is not a batch of CIFAR-10 as published: {error}") from None

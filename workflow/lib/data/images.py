@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import urlparse
 
 import h5py
@@ -18,8 +20,9 @@ from lib.data.archive import DataError
 from lib.data.download import fetch
 from lib.data.sources import SOURCES, Raw
 from lib.repro import digest_arrays, file_sha256
+from lib.untrusted import plain_dataset
 
-TYPE, VERSION = "netspace-images", 1
+TYPE, VERSION = "netspace-images", 2
 SPLITS = ("train", "validation", "test")
 ATTRIBUTES = ("name", "split", "classes", "mean", "std", "pixel_max", "digest")
 DTYPES = {"pixels": np.dtype(np.uint8), "labels": np.dtype(np.int64)}
@@ -149,20 +152,25 @@ def _check_split(raw: Raw, split: str, cfg: Images) -> None:
 def _write(path: str | Path, raw: Raw, split: str, cfg: Images) -> None:
     pixels, labels = raw.splits[split]
     arrays = {"pixels": np.ascontiguousarray(pixels), "labels": np.ascontiguousarray(labels)}
-    with atomic_hdf5(path) as file:
+    attributes = {
+        "name": raw.name,
+        "split": split,
+        "classes": json.dumps(raw.classes),
+        "mean": np.asarray(cfg.mean, np.float64),
+        "std": np.asarray(cfg.std, np.float64),
+        "pixel_max": raw.pixel_max,
+        "digest": digest_arrays(arrays),
+    }
+    with atomic_hdf5(path, libver=("v108", "v108")) as file:  # whose metadata have checksums
         for name, array in arrays.items():
             file.create_dataset(name, data=array)
-        file.attrs.update(
-            type=TYPE,
-            version=VERSION,
-            name=raw.name,
-            split=split,
-            classes=json.dumps(raw.classes),
-            mean=np.asarray(cfg.mean, np.float64),
-            std=np.asarray(cfg.std, np.float64),
-            pixel_max=raw.pixel_max,
-            digest=digest_arrays(arrays),
-        )
+        file.attrs.update(type=TYPE, version=VERSION, **attributes, sha256=_sha256(attributes))
+
+
+def _sha256(attributes: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) of all that is said of the images, the digest of pixels and labels included."""
+    said = {name: np.asarray(attributes[name]).tolist() for name in ATTRIBUTES}
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray, dict]:
@@ -176,34 +184,32 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray, dict]:
                 raise ImagesError(
                     f"{path} is of type and version {kind}, expected {(TYPE, VERSION)}"
                 )
-            missing = [name for name in ATTRIBUTES if name not in file.attrs]
+            wanted = (*ATTRIBUTES, "sha256")
+            missing = [name for name in wanted if name not in file.attrs]
             if missing:
                 raise ImagesError(f"{path}: attribute {missing[0]} is missing")
-            attributes = {name: file.attrs[name] for name in ATTRIBUTES}
+            attributes = {name: file.attrs[name] for name in wanted}
             arrays = {name: _dataset(file, name, path) for name in DTYPES}
+        sound = _sha256(attributes) == attributes["sha256"]
         attributes["classes"] = json.loads(attributes["classes"])
+        _check_content(path, arrays["pixels"], arrays["labels"], attributes)
     except ImagesError:
         raise
-    except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
+    except (OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryError) as error:
         raise ImagesError(f"{path} is damaged or not a file of prepared images: {error}") from None
-    _check_content(path, arrays["pixels"], arrays["labels"], attributes)
     if digest_arrays(arrays) != attributes["digest"]:
-        raise ImagesError(
-            f"{path} is damaged: pixels and labels do not match the digest; remove "
-            "it and prepare the images again"
-        )
-    return arrays["pixels"], arrays["labels"], attributes
+        what = "pixels and labels do not match the digest"
+    elif not sound:
+        what = "its attributes do not match their digest"
+    else:
+        return arrays["pixels"], arrays["labels"], attributes
+    raise ImagesError(f"{path} is damaged: {what}; remove it and prepare the images again")
 
 
 def _dataset(file: h5py.File, name: str, path: Path) -> np.ndarray:
-    link = file.get(name, getlink=True)
-    dataset = file[name] if isinstance(link, h5py.HardLink) else None
-    if not isinstance(dataset, h5py.Dataset) or dataset.external or dataset.is_virtual:
-        raise ImagesError(f"{path}: dataset {name} is missing")
+    dataset = plain_dataset(file, name, path.stat().st_size)
     if dataset.dtype != DTYPES[name]:
         raise ImagesError(f"{path}: dataset {name} is {dataset.dtype}, expected {DTYPES[name]}")
-    if dataset.nbytes > path.stat().st_size:
-        raise ImagesError(f"{path}: dataset {name} claims more bytes than the file has")
     return dataset[()]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -19,6 +20,7 @@ PLY = (
     "property float z\nelement face {}\nproperty list uchar int vertex_indices\nend_header\n"
 )
 FACE = np.dtype([("count", "u1"), ("vertices", "<i4", 3)])
+OTHER_FILES = re.compile(rb"^[ \t]*(mtllib|maplib|call|csh)\b[^\n]*", re.M)
 EXTENT = 0.9  # of [-1, 1] that a shape fills along its longest side
 
 
@@ -163,13 +165,16 @@ def simplified(
 
 def _read(name: str, data: bytes) -> tuple[np.ndarray, np.ndarray]:
     """Vertices as they are in the file, triangles int32; both empty where open3d gives up."""
-    handle, file = tempfile.mkstemp(suffix=PurePosixPath(name).suffix.lower())
+    suffix = PurePosixPath(name).suffix.lower()
+    data = _modest(suffix, data)
+    handle, file = tempfile.mkstemp(suffix=suffix)
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
         with _quiet() as open3d:
             mesh = open3d.t.io.read_triangle_mesh(file)
-    except (IndexError, RuntimeError):  # what assimp, inside of open3d, makes of an empty file
+    # The first two are what assimp, inside of open3d, makes of an empty file.
+    except (IndexError, RuntimeError, MemoryError):
         return np.zeros((0, 3)), np.zeros((0, 3), np.int32)
     finally:
         os.unlink(file)
@@ -177,6 +182,31 @@ def _read(name: str, data: bytes) -> tuple[np.ndarray, np.ndarray]:
         return np.zeros((0, 3)), np.zeros((0, 3), np.int32)
     faces = mesh.triangle.indices.numpy()
     return mesh.vertex.positions.numpy(), faces.reshape(-1, 3).astype(np.int32)
+
+
+def _modest(suffix: str, data: bytes) -> bytes:
+    """The bytes of a mesh file that open3d may read: it believes the numbers that PLY and OFF tell.
+
+    Lines of an OBJ file that name other files, which would be opened, are taken out.
+
+    Raises:
+        MeshError: more vertices or faces are announced than the file has bytes.
+    """
+    if suffix == ".obj":
+        return OTHER_FILES.sub(b"", data)
+    told = []
+    if suffix == ".ply":
+        header = data.partition(b"end_header")[0]
+        told = re.findall(rb"^[ \t]*element[ \t]+\S+[ \t]+(\d+)", header, re.M)
+    elif suffix == ".off":
+        lines = re.sub(rb"#.*", b"", data[: 1 << 16])
+        told = re.findall(rb"\d+", lines.partition(b"OFF")[2])[:3]
+    for number in told:
+        if len(number) > 12 or int(number) > len(data):
+            raise MeshError(
+                f"announces {number[:20].decode()} vertices or faces, but has {len(data)} bytes"
+            )
+    return data
 
 
 def _merged(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

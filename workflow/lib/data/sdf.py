@@ -17,10 +17,22 @@ from lib.atomic import atomic_hdf5
 from lib.data.archive import DataError
 from lib.data.solid import Solid
 from lib.repro import digest_arrays
+from lib.untrusted import plain_dataset
 
 SCALES = (0.005, 0.02, 0.07)  # standard deviations of the ways from the surface
 ROUNDS = 20  # of proposals, until enough lie on the wanted side
-TYPE, VERSION = "signed-distance-samples", 1
+TYPE, VERSION = "signed-distance-samples", 2
+DATASETS = ("names", "digests", "points", "distances")
+DAMAGE = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    MemoryError,
+)
 
 
 class Samples(NamedTuple):
@@ -114,7 +126,8 @@ def write_samples(
     """
     names: list[str] = []
     digests: list[str] = []
-    with atomic_hdf5(path) as file:
+    version = ("v108", "v108")  # whose metadata have checksums
+    with atomic_hdf5(path, libver=version) as file:
         for name, points, distances in samples:
             arrays = {"points": np.float32(points), "distances": np.float32(distances)}
             if name in names:
@@ -132,11 +145,16 @@ def write_samples(
                 file[key].resize(len(names) + 1, axis=0)
                 file[key][-1] = array
             names.append(name)
-            digests.append(digest_arrays(arrays))
+            digests.append(_digest(name, **arrays))
         text = h5py.string_dtype()
         file.create_dataset("names", data=np.array(names, object), dtype=text)
         file.create_dataset("digests", data=np.array(digests, object), dtype=text)
         file.attrs.update(type=TYPE, version=VERSION, **(provenance or {}))
+
+
+def _digest(name: str, points: np.ndarray, distances: np.ndarray) -> str:
+    """SHA-256 (hex) of a shape's name and samples."""
+    return digest_arrays({f"{name}/points": points, f"{name}/distances": distances})
 
 
 def read_samples(path: str | Path, names: Sequence[str] | None = None) -> Samples:
@@ -154,8 +172,10 @@ def read_samples(path: str | Path, names: Sequence[str] | None = None) -> Sample
             kind = file.attrs.get("type"), file.attrs.get("version")
             if kind != (TYPE, VERSION):
                 raise DataError(f"{path} is of type and version {kind}, expected {(TYPE, VERSION)}")
-            known = [name.decode() for name in file["names"][()]]
-            digests = [digest.decode() for digest in file["digests"][()]]
+            size = path.stat().st_size
+            data = {name: plain_dataset(file, name, size) for name in DATASETS}
+            known = [name.decode() for name in data["names"][()]]
+            digests = [digest.decode() for digest in data["digests"][()]]
             names = known if names is None else list(names)
             missing = sorted(set(names) - set(known))
             if missing:
@@ -163,16 +183,16 @@ def read_samples(path: str | Path, names: Sequence[str] | None = None) -> Sample
                     f"{path} has no shape {missing[0]!r}, it has {len(known)}, such as {known[:3]}"
                 )
             rows = [known.index(name) for name in names]
-            points = np.empty((len(rows), *file["points"].shape[1:]), np.float32)
-            distances = np.empty((len(rows), *file["distances"].shape[1:]), np.float32)
+            points = np.empty((len(rows), *data["points"].shape[1:]), np.float32)
+            distances = np.empty((len(rows), *data["distances"].shape[1:]), np.float32)
             for at, row in enumerate(rows):
-                points[at], distances[at] = file["points"][row], file["distances"][row]
+                points[at], distances[at] = data["points"][row], data["distances"][row]
     except DataError:
         raise
-    except (OSError, RuntimeError, ValueError, TypeError, KeyError, IndexError) as error:
+    except DAMAGE as error:
         raise DataError(f"{path} is damaged or not a file of samples: {error}") from None
     for name, row, own, values in zip(names, rows, points, distances, strict=True):
-        if digest_arrays({"points": own, "distances": values}) != digests[row]:
+        if _digest(name, own, values) != digests[row]:
             raise DataError(
                 f"{path} is damaged: shape {name!r} does not match its digest; remove the file "
                 "and sample the shapes again"

@@ -21,8 +21,10 @@ from lib.embed.arm import Arm, EmbedderError, Space, find_arm
 from lib.nets.fuse import Pairs, bn_pairs, fuse_state
 from lib.repro import atomic, digest_arrays, versions
 from lib.store import Catalogue
+from lib.untrusted import regular
 
 TYPE, VERSION = "netspace-embedder", 1
+MOST = 1 << 28  # parameters of a network
 Network = nn.Module | Mapping[str, Tensor] | str
 
 
@@ -41,12 +43,18 @@ def make_arm(
         image: shape of an input; (3,) for fields.
         classes: number of outputs; 1 for fields.
         field: for signed distance fields, widths and omega that they are built with.
+
+    Raises:
+        EmbedderError: the arm does not take such a config, or a network is too large to embed.
     """
     if field:
         spaces = {name: Space.of_field(name, **field) for name in architectures}
-        return find_arm(cfg.arm)(spaces, cfg, image, classes)
-    channels, size, _ = image
-    spaces = {name: Space.of(name, channels, size, classes) for name in architectures}
+    else:
+        channels, size, _ = image
+        spaces = {name: Space.of(name, channels, size, classes) for name in architectures}
+    for name, space in spaces.items():
+        if space.layout.size > MOST:
+            raise EmbedderError(f"a {name} of {space.layout.size} parameters cannot be embedded")
     return find_arm(cfg.arm)(spaces, cfg, image, classes)
 
 
@@ -216,21 +224,26 @@ def load_embedder(path: str | Path, device: str = "cpu") -> Embedder:
         EmbedderError: a file is missing, damaged, or not an embedder of a version known here.
     """
     try:
-        card = json.loads(card_path(path).read_text())
+        card = json.loads(regular(card_path(path)).read_text())
         if card.get("type") != TYPE or card.get("version") != VERSION:
             raise EmbedderError(f"{card_path(path)}: not an embedder of version {VERSION}")
-        state = load_file(path)
+        state = load_file(regular(path))
         arrays = {name: np.ascontiguousarray(value.numpy()) for name, value in state.items()}
         if digest_arrays(arrays) != card["digest"]:
             raise EmbedderError(f"{path}: its content does not match the digest in its card")
+        parts = (
+            Embedding.model_validate(card["embedder"]),
+            card["architectures"],
+            tuple(card["image"]),
+            len(card["classes"]),
+            card.get("field"),
+        )
         with torch.random.fork_rng(devices=[]):
-            arm = make_arm(
-                Embedding.model_validate(card["embedder"]),
-                card["architectures"],
-                tuple(card["image"]),
-                len(card["classes"]),
-                card.get("field"),
-            )
+            with torch.device("meta"):  # what the card asks for takes no memory before it fits
+                wanted = _shapes(make_arm(*parts).state_dict())
+            if wanted != _shapes(state):
+                raise EmbedderError(f"{path}: its tensors are not those that its card speaks of")
+            arm = make_arm(*parts)
         arm.load_state_dict(state)
     except FileNotFoundError as error:
         missing = error.filename or path
@@ -244,6 +257,8 @@ def load_embedder(path: str | Path, device: str = "cpu") -> Embedder:
         TypeError,
         RuntimeError,
         OSError,
+        OverflowError,
+        MemoryError,
         SafetensorError,
     ) as error:
         raise EmbedderError(f"{path}: not a whole embedder: {error}") from None

@@ -20,7 +20,7 @@ class Rows:
 
     places: [T, L] place of each value in the flat vector, P where there is none; layers: [T] number
     of the layer; rows, parts: [T] place of the row in its layer and of the token in its row, in
-    [0, 1); inverse: [P] place of each parameter among the T * L values.
+    [0, 1); inverse: [P] place of each parameter among the T * L values; count: number of layers.
     """
 
     places: Tensor
@@ -28,6 +28,7 @@ class Rows:
     rows: Tensor
     parts: Tensor
     inverse: Tensor
+    count: int
 
     @classmethod
     def of(cls, layout: Layout, length: int) -> Rows:
@@ -48,12 +49,14 @@ class Rows:
         places = torch.cat(tokens)
         inverse = torch.empty(nothing + 1, dtype=torch.long)
         inverse[places.flatten()] = torch.arange(places.numel())
-        return cls(places, torch.cat(layers), torch.cat(rows), torch.cat(parts), inverse[:-1])
-
-    @property
-    def count(self) -> int:
-        """Number of layers."""
-        return int(self.layers.max()) + 1
+        return cls(
+            places,
+            torch.cat(layers),
+            torch.cat(rows),
+            torch.cat(parts),
+            inverse[:-1],
+            len(layers),
+        )
 
     def gather(self, flat: Tensor) -> Tensor:
         """Tokens [n, T, L] of networks [n, P]."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import re
 import warnings
@@ -20,10 +21,12 @@ from torch import Tensor
 
 from lib.exchange.network import ExchangeError
 from lib.repro import atomic, digest_arrays
+from lib.untrusted import regular
 
 NETWORK, VERSION = "netspace-network", 1
 PYTORCH = (".pt", ".pth", ".ckpt", "")
 INSIDE = ("state_dict", "model", "model_state_dict")
+DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64)
 
 
 def checked_name(name: str, where: str = "") -> str:
@@ -42,7 +45,12 @@ def checked_name(name: str, where: str = "") -> str:
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
     """SHA-256 of named tensors: of their names, types, shapes and bytes."""
-    return digest_arrays({name: np.ascontiguousarray(t.numpy()) for name, t in tensors.items()})
+    return digest_arrays({name: np.ascontiguousarray(_numpy(t)) for name, t in tensors.items()})
+
+
+def _numpy(tensor: Tensor) -> np.ndarray:
+    """The array of a tensor; numpy has no bfloat16, so that stands as its bits."""
+    return (tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
 def card_path(path: str | Path) -> Path:
@@ -81,13 +89,29 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         ExchangeError: there is no such file, or it is another kind of file.
     """
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(regular(path), framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
-            return tensors, file.metadata() or {}
+            metadata = file.metadata() or {}
     except FileNotFoundError:
         raise ExchangeError(f"{path}: no such file") from None
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
         raise ExchangeError(f"{path}: not a safetensors file: {error}") from None
+    _check_plain(path, tensors)
+    return tensors, metadata
+
+
+def _check_plain(path: str | Path, tensors: Mapping[str, Tensor]) -> None:
+    """Refuse tensors that are not numbers of a network, or claim more of them than the file has."""
+    size = os.stat(path).st_size
+    for name, tensor in tensors.items():
+        plain = tensor.layout == torch.strided and tensor.device.type == "cpu"
+        if not plain or tensor.is_quantized or tensor.dtype not in DTYPES:
+            raise ExchangeError(
+                f"{path}: {name!r} is no plain tensor of floats ({tensor.dtype}, {tensor.layout}, "
+                f"{tensor.device})"
+            )
+        if tensor.numel() * tensor.element_size() > size:
+            raise ExchangeError(f"{path}: {name!r} claims more bytes than the file has")
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -103,6 +127,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         return read_tensors(path)[0]
     try:
+        _check_stored(regular(path))
         with warnings.catch_warnings(action="ignore"):  # of pickles that are refused anyway
             found = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -112,7 +137,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
             f"{path}: refused: not a PyTorch file of tensors alone, what else it holds could run "
             f"code ({_first_line(error)})"
         ) from None
-    except (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile) as error:
+    except Exception as error:  # damaged pickles fail in every way there is
         raise ExchangeError(f"{path}: not a PyTorch file: {_first_line(error)}") from None
     for key in INSIDE:
         if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
@@ -123,9 +148,18 @@ def read_state(path: Path) -> dict[str, Tensor]:
         or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in found.items())
     ):
         raise ExchangeError(f"{path}: holds no state dict (tensors by name)")
+    _check_plain(path, found)
     if all(name.startswith("module.") for name in found):
         found = {name.removeprefix("module."): value for name, value in found.items()}
     return {name: value.detach() for name, value in found.items()}
+
+
+def _check_stored(path: Path) -> None:
+    """Refuse a file whose parts would unpack to more than it is; PyTorch packs nothing."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if sum(part.file_size for part in archive.infolist()) > path.stat().st_size:
+                raise ValueError("its parts claim more bytes than the file has")
 
 
 def read_card(path: Path) -> dict[str, Any] | None:
@@ -135,7 +169,7 @@ def read_card(path: Path) -> dict[str, Any] | None:
         ExchangeError: it is damaged, or none of a network of a version known here.
     """
     try:
-        card = json.loads(card_path(path).read_text(encoding="utf-8"))
+        card = json.loads(regular(card_path(path)).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:

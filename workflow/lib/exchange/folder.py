@@ -129,12 +129,12 @@ def _form(architecture: str, path: Path, card: Mapping[str, Any], size: int | No
 
 def _state(path: Path, form: Form) -> dict[str, Tensor]:
     state, card = read_state(path), read_card(path) or {}
-    if "digest" in card and card["digest"] != digest(state):
-        raise ExchangeError(f"{path}: its content does not match the digest in its card")
     if not form.fits(shapes(state)):
         raise ExchangeError(
             f"{path}: its parameters are not those of {form.architecture} for images of "
             f"{form.image.channels}x{form.image.size}x{form.image.size} and {form.image.classes} "
             "classes"
         )
+    if "digest" in card and card["digest"] != digest(state):
+        raise ExchangeError(f"{path}: its content does not match the digest in its card")
     return {k: v.float() for k, v in state.items() if not k.endswith(".num_batches_tracked")}

@@ -26,6 +26,7 @@ from lib.exchange.importing import Source
 from lib.exchange.network import ExchangeError, Form, Image
 from lib.nets.model_zoo_cnn import NONLINEARITIES, PRESETS
 from lib.repro import file_sha256
+from lib.untrusted import regular
 
 FORMAT, RUNS = "model-zoo-dataset", "NN_tune_trainable_*"
 TYPES = {"CNN": "ModelZooCNN", "CNN3": "ModelZooCNN3"}
@@ -117,7 +118,7 @@ def read(folder: Path, checkpoints: str | tuple[int, ...] = "final") -> Source:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(regular(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ExchangeError(f"{path}: no such file") from None
     except (OSError, ValueError, RecursionError) as error:
@@ -147,7 +148,7 @@ def _results(run: Path) -> dict[int, Mapping[str, Any]]:
             path = run / "progress.csv"
             lines = pd.read_csv(path).to_dict("records") if path.is_file() else []
         return {int(line["training_iteration"]): line for line in lines}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         what = f"no {error}" if isinstance(error, KeyError) else error
         raise ExchangeError(f"{path}: not the results of a run: {what}") from None
 

@@ -18,8 +18,10 @@ from lib.nets.fuse import bn_pairs, bn_statistics, fuse_state, fused_skeleton
 from lib.prep import Layout
 from lib.store import Catalogue, read_header
 from lib.store.registered import check_layout
+from lib.untrusted import regular
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
+MOST = 1 << 28  # parameters of a network; what a file says of itself must not fill the memory
 SIZES = (8, 16, 24, 28, 32, 48, 64, 96, 128, 224)
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -55,10 +57,16 @@ class Form:
 
         Raises:
             ArchitectureError: there is no such architecture, or not for such images.
+            ExchangeError: it would have more parameters for them than networks here have.
         """
         self.architecture, self.image = architecture, image
+        arguments = (architecture, image.channels, image.size, image.classes)
         with torch.random.fork_rng(devices=[]):
-            self._unfused = nets.build(architecture, image.channels, image.size, image.classes)
+            with torch.device("meta"):  # where nothing takes memory
+                size = sum(value.numel() for value in nets.build(*arguments).parameters())
+            if size > MOST:
+                raise ExchangeError(f"{architecture} for {image} would have {size} parameters")
+            self._unfused = nets.build(*arguments)
         self._pairs = bn_pairs(self._unfused)
         self.module = fused_skeleton(self._unfused).eval()
         self.layout = Layout.of(self.module)
@@ -136,7 +144,7 @@ def open_zoo(path: Catalogue | str | Path) -> Catalogue:
             raise ExchangeError(f"{path}: holds neither catalogue.csv nor shards (*.h5)")
         return Catalogue.build(shards)
     try:
-        with path.open("rb") as stream:
+        with regular(path).open("rb") as stream:
             is_shard = stream.read(len(HDF5)) == HDF5
     except OSError as error:
         raise ExchangeError(f"{path}: no zoo there: {error.strerror}") from None

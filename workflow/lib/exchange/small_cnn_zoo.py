@@ -7,6 +7,7 @@ a Keras model in the order of `layout.csv`, where the bias of a layer precedes i
 
 from __future__ import annotations
 
+import gzip
 import math
 import re
 import zlib
@@ -21,6 +22,7 @@ from lib.exchange.importing import Source
 from lib.exchange.network import ExchangeError, Form, Image
 from lib.nets.small_cnn import ACTIVATIONS
 from lib.repro import file_sha256
+from lib.untrusted import Bounded
 
 FORMAT, FINAL = "small-cnn-zoo", 86
 FILES = {
@@ -123,8 +125,11 @@ def _metrics(path: Path) -> pd.DataFrame:
 
 def _csv(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
     try:
-        table = pd.read_csv(path)
-    except (ValueError, OSError, EOFError, zlib.error) as error:
+        with path.open("rb") as raw:
+            packed = path.suffix == ".gz"
+            stream = gzip.open(raw) if packed else raw
+            table = pd.read_csv(Bounded(stream, path.stat().st_size))
+    except (ValueError, OSError, EOFError, zlib.error, OverflowError) as error:
         raise ExchangeError(f"{path}: cannot be read as a table: {error}") from None
     for name in needed:
         if name not in table:

@@ -51,7 +51,7 @@ class Figure:
     @property
     def json(self) -> str:
         """The figure as plotly.js reads it, safe inside a script element."""
-        return self.figure.to_json().replace("</", "<\\/")
+        return self.figure.to_json().replace("<", "\\u003c")
 
     @property
     def height(self) -> int:
@@ -142,4 +142,4 @@ class Scene:
     @property
     def json(self) -> str:
         """Mesh and caption of each panel, choice by choice, safe inside a script element."""
-        return json.dumps([choice.panels for choice in self.choices]).replace("</", "<\\/")
+        return json.dumps([choice.panels for choice in self.choices]).replace("<", "\\u003c")

@@ -49,7 +49,7 @@ def summary(title: str, headline: str, verdicts: Sequence[Verdict]) -> str:
         "goals": len(goals),
         "verdicts": [[v.state, v.question, v.answer] for v in verdicts],
     }
-    return json.dumps(facts, ensure_ascii=False, indent=1).replace("</", "<\\/")
+    return json.dumps(facts, ensure_ascii=False, indent=1).replace("<", "\\u003c")
 
 
 def run_facts(run: Mapping) -> dict:

@@ -134,4 +134,4 @@ def turned(points: np.ndarray, yaw: float = YAW, pitch: float = PITCH) -> np.nda
 def as_json(meshes: Mapping[str, str]) -> str:
     """What goes into the page's script element."""
     colored = {name: [color_of(name), data] for name, data in meshes.items()}
-    return json.dumps(colored).replace("</", "<\\/")
+    return json.dumps(colored).replace("<", "\\u003c")

@@ -87,7 +87,7 @@ def shapes_report(files: ShapeFiles, run: Mapping, base: str | Path, about: str 
         parameters=data.parameters,
         zoo_table=shape_tables.zoo(data.catalogue),
         meshes=as_json(data.meshes),
-        pictures=json.dumps(data.pictures).replace("</", "<\\/"),
+        pictures=json.dumps(data.pictures).replace("<", "\\u003c"),
         facts=run_facts(run),
     )
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from lib.repro import atomic
 from lib.store.format import REQUIRED, STANDARD, CatalogueError
+from lib.untrusted import regular
 
 PLACE = {"shard": "str", "row": "int"}
 
@@ -24,7 +25,7 @@ def load_table(path: str | Path) -> pd.DataFrame:
     """
     path = Path(path)
     try:
-        frame = _parsed(path)
+        frame = _parsed(regular(path))
     except (OSError, csv.Error, ValueError) as error:
         if isinstance(error, CatalogueError):
             raise

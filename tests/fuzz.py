@@ -1,0 +1,556 @@
+"""Damaged and forged input for every reader: `python tests/fuzz.py GROUP FOLDER`.
+
+A process of its own, with limits: where a library below crashes, hangs or fills the memory, it
+dies, and the test that started it says on which input. Prints JSON: how many inputs each reader was
+given, and how many of them were refused.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import re
+import resource
+import signal
+import struct
+import sys
+import tarfile
+import zipfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from lib.errors import InputError
+
+MEMORY = 6 << 30  # bytes of private memory
+SECONDS = 20  # for one input, on a busy machine
+EDITS = ("flip", "zero", "ones", "noise", "cut", "drop", "copy", "insert", "end", "number")
+NUMBERS = (0, 1, 255, 2**15, 2**31 - 1, 2**32 - 1, 2**40, 2**63 - 1, 2**64 - 1)
+edits = st.lists(
+    st.tuples(
+        st.sampled_from(EDITS),
+        st.integers(0, 2**20 - 1),  # where, as a share of the file
+        st.integers(0, 2**20 - 1),
+        st.sampled_from((1, 1, 2, 4, 8, 64, 512)),
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+def damaged(data: bytes, changes: list, head: int | None = None) -> bytes:
+    """A copy with some changes, in its first `head` bytes where that is given."""
+    copy = bytearray(data)
+    for how, first, second, length in changes:
+        reach = min(head or len(copy), len(copy))
+        at = first * reach >> 20
+        part = slice(at, at + length)
+        size = len(copy[part])
+        if how == "flip" and size:
+            copy[at] ^= 1 << second % 8
+        elif how == "zero":
+            copy[part] = bytes(size)
+        elif how == "ones":
+            copy[part] = b"\xff" * size
+        elif how == "noise":
+            copy[part] = random.Random(second).randbytes(size)
+        elif how == "cut":
+            del copy[at:]
+        elif how == "drop":
+            del copy[part]
+        elif how == "copy":
+            other = second * len(copy) >> 20
+            copy[part] = copy[other : other + size]
+        elif how == "insert":
+            copy[at:at] = random.Random(second).randbytes(length)
+        elif how == "end":
+            copy += random.Random(second).randbytes(length)
+        elif how == "number":
+            width = (1, 2, 4, 8)[second % 4]
+            number = NUMBERS[second // 4 % len(NUMBERS)] % 2 ** (8 * width)
+            copy[at : at + width] = number.to_bytes(width, ("little", "big")[second // 64 % 2])
+    return bytes(copy)
+
+
+class Fuzz:
+    """Runs readers on damaged input and counts how that ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.inputs, self.refused = folder, Counter(), Counter()
+        self.last = folder / "last"
+
+    def one(self, name: str, read: Callable[[], None]) -> None:
+        """A reader has to raise its own error, or to return with what it read checked."""
+        self.inputs[name] += 1
+        signal.alarm(SECONDS)
+        try:
+            read()
+        except InputError as error:
+            assert str(error)
+            self.refused[name] += 1
+        finally:
+            signal.alarm(0)
+
+    def bytes(
+        self,
+        name: str,
+        count: int,
+        files: dict[str, bytes],
+        read: Callable[[Path], None],
+        head: int | None = None,
+        repair: Callable[[bytes], bytes] = bytes,
+    ) -> None:
+        """Damage one of some files that belong together, `count` times."""
+        folder = self.folder / name.replace(" ", "_")
+        folder.mkdir()
+        for own, data in files.items():
+            (folder / own).parent.mkdir(parents=True, exist_ok=True)
+            (folder / own).write_bytes(data)
+        names = sorted(files)
+
+        @settings(
+            derandomize=True,
+            database=None,
+            deadline=None,
+            max_examples=count,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(st.integers(0, len(names) - 1), edits)
+        def run(which: int, changes: list) -> None:
+            path = folder / names[which]
+            path.write_bytes(repair(damaged(files[names[which]], changes, head)))
+            self.last.write_text(f"{name}: {names[which]} {changes}")
+            self.one(name, lambda: read(folder))
+            path.write_bytes(files[names[which]])
+
+        run()
+
+    def values(self, name: str, strategy: st.SearchStrategy, count: int, read: Callable) -> None:
+        """Read values of a strategy."""
+
+        @settings(
+            derandomize=True,
+            database=None,
+            deadline=None,
+            max_examples=count,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(strategy)
+        def run(value) -> None:
+            self.last.write_text(f"{name}: {value!r}"[:2000])
+            self.one(name, lambda: read(value))
+
+        run()
+
+
+# What HDF5 protects with checksums, forged to fit: so the damage reaches the code behind them.
+
+MASK = 0xFFFFFFFF
+SIGNATURES = (b"OHDR", b"OCHK", b"FRHP", b"FHDB", b"BTHD", b"BTLF", b"FSHD", b"FSSE")
+
+
+def turned(value: int, by: int) -> int:
+    """A number of 32 bits, rotated to the left."""
+    return (value << by | value >> (32 - by)) & MASK
+
+
+def lookup3(data: bytes) -> int:
+    """Bob Jenkins' hash (lookup3.c, public domain), the checksum of HDF5's metadata."""
+    a = b = c = (0xDEADBEEF + len(data)) & MASK
+    at = 0
+    while len(data) - at > 12:
+        x, y, z = struct.unpack_from("<3I", data, at)
+        a, b, c, at = (a + x) & MASK, (b + y) & MASK, (c + z) & MASK, at + 12
+        for by in (4, 6, 8, 16, 19, 4):
+            a, c = ((a - c) & MASK) ^ turned(c, by), (c + b) & MASK
+            a, b, c = b, c, a
+    if len(data) == at:
+        return c
+    x, y, z = struct.unpack("<3I", data[at:].ljust(12, b"\0"))
+    a, b, c = (a + x) & MASK, (b + y) & MASK, (c + z) & MASK
+    for by in (14, 11, 25, 16, 4, 14, 24):
+        c = ((c ^ b) - turned(b, by)) & MASK
+        a, b, c = b, c, a
+    return b
+
+
+def checked_blocks(data: bytes) -> list[tuple[int, int]]:
+    """Beginning and end of each block of a sound file that its checksum follows."""
+    found = [(0, 44)]
+    for start in sorted(m.start() for m in re.finditer(b"|".join(SIGNATURES), data)):
+        ends = range(start + 8, min(start + 600, len(data) - 3))
+        stored = (end for end in ends if data[end : end + 4] == checksum(data[start:end]))
+        found += [(start, end) for end in stored][:1]
+    return found
+
+
+def checksum(block: bytes) -> bytes:
+    """The four bytes that follow a block."""
+    return lookup3(block).to_bytes(4, "little")
+
+
+def forger(data: bytes) -> Callable[[bytes], bytes]:
+    """What gives damaged copies of a file of HDF5 the checksums that fit."""
+    blocks = checked_blocks(data)
+    assert len(blocks) > 3
+
+    def forge(damaged: bytes) -> bytes:
+        copy = bytearray(damaged)
+        for start, end in blocks:
+            if end + 4 <= len(copy):
+                copy[end : end + 4] = checksum(bytes(copy[start:end]))
+        return bytes(copy)
+
+    return forge
+
+
+def hdf5(fuzz: Fuzz, name: str, data: bytes, read: Callable[[Path], None], count: int) -> None:
+    """A file of HDF5, damaged, and damaged with checksums that fit."""
+    fuzz.bytes(name, count, {"file.h5": data}, lambda folder: read(folder / "file.h5"))
+    forge = forger(data)
+    fuzz.bytes(
+        f"{name}, forged",
+        count,
+        {"file.h5": data},
+        lambda folder: read(folder / "file.h5"),
+        head=max(end for _, end in checked_blocks(data)) + 4,
+        repair=forge,
+    )
+
+
+# What attributes and datasets are replaced with.
+STRANGE = {
+    "vlen": "text",
+    "unicode": "\N{SNOWMAN}" * 5,
+    "number": 2**40,
+    "negative": -1,
+    "nan": float("nan"),
+    "bytes": np.bytes_("x" * 50_000),
+    "array": np.arange(12).reshape(3, 4),
+    "empty": np.zeros(0),
+    "null": h5py.Empty("f"),
+    "objects": np.array(["a", "b"], h5py.string_dtype()),
+    "json": np.bytes_("[" * 5_000),
+    "path": np.bytes_("../../etc/passwd"),
+}
+
+
+def strange_edits(names: list[str]) -> st.SearchStrategy:
+    """Where (an attribute `path@name` or a dataset), and what to put there or how to store it."""
+    ways = [*STRANGE, "remove", "soft", "external", "raw", "virtual", "gzip", "huge", "itself"]
+    return st.tuples(st.sampled_from(names), st.sampled_from(ways))
+
+
+def members(path: Path) -> list[str]:
+    """All attributes (`path@name`) and datasets of a file."""
+    found: list[str] = []
+    with h5py.File(path) as file:
+
+        def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
+            found.extend([name] if name else [])
+            found.extend(f"{name}@{own}" for own in item.attrs)
+
+        add("", file)
+        file.visititems(add)
+    return found
+
+
+def edit(path: Path, change: tuple[str, str]) -> None:
+    """Put something strange in the place of an attribute or of a dataset."""
+    (where, _, own), how = change[0].partition("@"), change[1]
+    with h5py.File(path, "r+", libver=("v108", "v108")) as file:
+        holder = file[where or "/"]
+        if own:
+            if how in STRANGE:
+                holder.attrs[own] = STRANGE[how]
+            else:
+                del holder.attrs[own]
+            return
+        shape, dtype, attributes = (
+            getattr(holder, "shape", (3,)),
+            getattr(holder, "dtype", "f4"),
+            dict(holder.attrs),
+        )
+        del file[where]
+        if how in STRANGE:
+            file[where] = STRANGE[how]
+        elif how == "soft":
+            file[where] = h5py.SoftLink("/")
+        elif how == "external":
+            file[where] = h5py.ExternalLink(str(path), "/")
+        elif how == "itself":
+            file[where] = file["/"]
+        elif how == "raw":
+            file.create_dataset(where, shape, dtype, external=[("/etc/passwd", 0, 10**6)])
+        elif how == "virtual":
+            layout = h5py.VirtualLayout(shape, dtype)
+            layout[...] = h5py.VirtualSource(str(path), "weights", shape)
+            file.create_virtual_dataset(where, layout)
+        elif how == "gzip":
+            file.create_dataset(where, shape, dtype, compression="gzip", chunks=shape)
+        elif how == "huge":
+            file.create_dataset(where, (2**40, *shape[1:]), dtype)
+        if where in file and isinstance(file.get(where, getlink=True), h5py.HardLink):
+            for key, value in attributes.items():
+                file[where].attrs.setdefault(key, value)
+
+
+def structures(fuzz: Fuzz, name: str, data: bytes, read: Callable[[Path], None], count: int):
+    """A file of HDF5 with one thing in it replaced."""
+    path = fuzz.folder / f"{name}.h5"
+    path.write_bytes(data)
+
+    def one(change: tuple[str, str]) -> None:
+        path.write_bytes(data)
+        try:
+            edit(path, change)
+        except (ValueError, TypeError, OSError, RuntimeError, KeyError):
+            pass  # HDF5 cannot be made to write that; what it wrote is read
+        read(path)
+
+    fuzz.values(f"{name}, edited", strange_edits(members(path)), count, one)
+
+
+# Readers: what is returned equals what was stored, or it is an error.
+
+
+def store(fuzz: Fuzz) -> None:
+    """Shards, prepared images, samples of shapes, and the catalogue."""
+    import torch
+
+    from lib.config import Images
+    from lib.data.images import load_split, prepare
+    from lib.data.sdf import read_samples, write_samples
+    from lib.store import Catalogue, read_shard, verify, write_shard
+    from shards import make, same
+
+    torch.set_num_threads(1)
+    good, path = make(4), fuzz.folder / "good.h5"
+    write_shard(path, good)
+
+    def shard(path: Path) -> None:
+        problems = verify(path)
+        same(good, read_shard(path))
+        assert not problems
+
+    hdf5(fuzz, "shard", path.read_bytes(), shard, 300)
+    structures(fuzz, "shard", path.read_bytes(), shard, 150)
+
+    def catalogue(folder: Path) -> None:
+        zoo = Catalogue.load(folder / "catalogue.csv")
+        found = zoo.select(status=None, checkpoints=True)
+        for architecture in found["architecture"].unique():
+            zoo.weights(found[found["architecture"] == architecture])
+
+    table = fuzz.folder / "catalogue.csv"
+    Catalogue.build([path]).save(table)
+    files = {"catalogue.csv": table.read_bytes(), "good.h5": path.read_bytes()}
+    fuzz.bytes("catalogue", 120, files, catalogue)
+
+    out = {split: fuzz.folder / f"{split}.h5" for split in ("train", "validation", "test")}
+    prepare(Images(limit_per_class=2), 0, out)
+    sound = load_split(out["test"])
+
+    def images(path: Path) -> None:
+        found = load_split(path)
+        assert torch.equal(found.x, sound.x) and torch.equal(found.y, sound.y)
+        assert (found.classes, found.name, found.mean) == (sound.classes, sound.name, sound.mean)
+
+    hdf5(fuzz, "images", out["test"].read_bytes(), images, 120)
+    structures(fuzz, "images", out["test"].read_bytes(), images, 80)
+
+    rng = np.random.default_rng(0)
+    stored = [(f"chair-{k}", rng.normal(size=(6, 3)), rng.normal(size=6)) for k in range(3)]
+    write_samples(fuzz.folder / "samples.h5", stored)
+
+    def samples(path: Path) -> None:
+        found = read_samples(path)
+        kept = dict(zip(found.names, zip(found.points, found.distances, strict=True), strict=True))
+        for name, points, _ in stored:
+            if name in kept:
+                np.testing.assert_array_equal(kept.pop(name)[0], np.float32(points))
+        assert not kept
+
+    data = (fuzz.folder / "samples.h5").read_bytes()
+    hdf5(fuzz, "samples", data, samples, 80)
+    structures(fuzz, "samples", data, samples, 40)
+
+
+def exchange(fuzz: Fuzz) -> None:
+    """Embedders, networks in files of others, published zoos."""
+    import torch
+    from safetensors.torch import save_file
+
+    from lib import nets
+    from lib.embed.product import Embedder, load_embedder, make_arm
+    from lib.exchange import folder as networks
+    from lib.exchange import formats
+    from toy import CFG
+
+    torch.set_num_threads(1)
+    place = fuzz.folder / "embedder.safetensors"
+    cfg = CFG.model_copy(update={"rank": 2, "probes": 4})
+    arm = make_arm(cfg, ("LeNetLike", "VanillaCNN"), (1, 8, 8), 4)
+    card = {"image": [1, 8, 8], "classes": list("abcd"), "dataset": "toy"}
+    Embedder(arm, card).save(place)
+    state = {name: value.clone() for name, value in arm.state_dict().items()}
+    files = {p.name: p.read_bytes() for p in (place, Path(f"{place}.json"))}
+
+    def embedder(folder: Path) -> None:
+        found = load_embedder(folder / place.name).arm.state_dict()
+        assert all(torch.equal(found[name], value) for name, value in state.items())
+
+    fuzz.bytes("embedder", 150, files, embedder)
+    fuzz.bytes("embedder, header", 100, {place.name: files[place.name]} | files, embedder, 1200)
+
+    net = nets.build("LeNetLike", 1, 8, 4)
+    save_file(net.state_dict(), fuzz.folder / "a.safetensors")
+    torch.save({"state_dict": net.state_dict()}, fuzz.folder / "b.pt")
+    torch.save(net.state_dict(), fuzz.folder / "c.pth", _use_new_zipfile_serialization=False)
+    for name in ("a.safetensors", "b.pt", "c.pth"):
+
+        def read(folder: Path) -> None:
+            source = networks.read(folder, "LeNetLike")
+            source.states(source.table)
+
+        data = {name: (fuzz.folder / name).read_bytes()}
+        fuzz.bytes(f"network {name}", 60, data, read)
+        fuzz.bytes(f"network {name}, header", 60, data, read, 1200)
+
+    sys.path.append(str(Path(__file__).parent / "unit"))
+    from test_exchange_zoos import make_model_zoo, make_small_cnn_zoo
+
+    for name, make in (
+        ("small-cnn-zoo", make_small_cnn_zoo),
+        ("model-zoo-dataset", make_model_zoo),
+    ):
+        root = fuzz.folder / f"zoo-{name}"
+        make(root)
+        data = {
+            p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()
+        }
+
+        def zoo(folder: Path, name=name) -> None:
+            source = formats.read(name, folder)
+            for _, rows in source.table.groupby("architecture"):
+                source.states(rows.reset_index(drop=True))
+
+        fuzz.bytes(name, 80, data, zoo)
+
+
+def data(fuzz: Fuzz) -> None:
+    """Configs, CIFAR-10, pictures in archives, meshes."""
+    from PIL import Image
+
+    from lib.config import Images
+    from lib.data.archive import DataError
+    from lib.data.cifar import read_cifar10
+    from lib.data.images import prepare
+    from lib.data.meshes import load_meshes
+    from lib.study import load_study
+
+    sys.path.append(str(Path(__file__).parent / "unit"))
+    from test_images import cifar_files
+
+    configs = Path(__file__).parents[1] / "config"
+    for name in ("tiny.yaml", "ablations.yaml"):
+        text = (configs / name).read_bytes()
+        fuzz.bytes(name, 150, {name: text}, lambda folder, name=name: load_study(folder / name))
+
+    root = fuzz.folder / "published"
+    root.mkdir()
+    batches = cifar_files(per_batch=3)
+    for name, content in batches.items():
+        (root / name).write_bytes(content)
+    fuzz.bytes("cifar", 100, batches, read_cifar10)
+    fuzz.bytes("cifar, header", 100, batches, read_cifar10, 120)
+    for mode in ("w", "w:gz", "w:xz"):
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode=mode) as tar:
+            tar.add(root, "cifar-10-batches-py")
+        archive = {"cifar.tar": packed.getvalue()}
+
+        def unpacked(folder: Path) -> None:
+            read_cifar10(folder / "cifar.tar")
+
+        fuzz.bytes(f"cifar {mode}", 40, archive, unpacked)
+
+    def packed_tree(files: dict[str, bytes]) -> bytes:
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in files.items():
+                archive.writestr(name, content)
+        return packed.getvalue()
+
+    rng, pictures = np.random.default_rng(0), {}
+    for k, kind in enumerate(("png", "jpeg", "bmp", "gif", "ppm", "tiff", "webp")):
+        for label in "ab":
+            for number in range(4):
+                buffer = io.BytesIO()
+                Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8)).save(buffer, kind)
+                pictures[f"{label}/{k}{number}.{kind}"] = buffer.getvalue()
+    settings = Images(source="folder", path="x", size=8, channels=1)
+    out = {split: fuzz.folder / f"{split}.h5" for split in ("train", "validation", "test")}
+
+    def folder_of(path: Path) -> None:
+        prepare(settings.model_copy(update={"path": str(path)}), 0, out)
+
+    fuzz.bytes("pictures", 200, pictures, folder_of)
+    tree = {"pictures.zip": packed_tree(pictures)}
+    fuzz.bytes("pictures.zip", 80, tree, lambda folder: folder_of(folder / "pictures.zip"))
+
+    def meshes(folder: Path) -> None:
+        for why in load_meshes(folder).left_out.values():
+            raise DataError(why)
+
+    fuzz.bytes("meshes", 200, solids(), meshes)
+
+
+def solids() -> dict[str, bytes]:
+    """A tetrahedron in every format that meshes may have."""
+    points = [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)]
+    faces = [(0, 2, 1), (0, 1, 3), (0, 3, 2), (1, 2, 3)]
+    corners = "".join(f"{x} {y} {z}\n" for x, y, z in points)
+    threes = "".join(f"3 {a} {b} {c}\n" for a, b, c in faces)
+    ply = (
+        "ply\nformat {} 1.0\nelement vertex 4\nproperty float x\nproperty float y\n"
+        "property float z\nelement face 4\nproperty list uchar int vertex_indices\nend_header\n"
+    )
+    raw = b"".join(struct.pack("<3f", *point) for point in points)
+    raw += b"".join(struct.pack("<B3i", 3, *face) for face in faces)
+    stl = bytes(80) + struct.pack("<I", 4)
+    for face in faces:
+        stl += struct.pack("<12fH", 0, 0, 0, *(v for k in face for v in points[k]), 0)
+    obj = "".join(f"v {x} {y} {z}\n" for x, y, z in points)
+    obj += "".join(f"f {a + 1} {b + 1} {c + 1}\n" for a, b, c in faces)
+    return {
+        "a.off": f"OFF\n4 4 0\n{corners}{threes}".encode(),
+        "b.ply": (ply.format("ascii") + corners + threes).encode(),
+        "c.ply": ply.format("binary_little_endian").encode() + raw,
+        "d.stl": stl,
+        "e.obj": f"mtllib a.mtl\n{obj}".encode(),
+    }
+
+
+GROUPS = {"store": store, "exchange": exchange, "data": data}
+
+
+def main() -> None:
+    """Run one group and print what came of it."""
+    group, folder = sys.argv[1], Path(sys.argv[2])
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    fuzz = Fuzz(folder)
+    GROUPS[group](fuzz)
+    print(json.dumps({"inputs": fuzz.inputs, "refused": fuzz.refused}))
+
+
+if __name__ == "__main__":
+    main()
