@@ -21,12 +21,13 @@ class Augmentation(Block):
 class Images(Block):
     """Where the images come from and how they are split."""
 
-    source: Literal["digits", "cifar10", "folder"] = Field(
+    source: Literal["digits", "cifar10", "tiny_imagenet", "folder"] = Field(
         "digits",
         description="`digits`: scikit-learn's handwritten digits, no download; "
-        "`cifar10`: the published python archive; `folder`: a folder or archive of images by class",
+        "`cifar10`: the published python archive; `tiny_imagenet`: the published archive or its "
+        "folder; `folder`: a folder or archive of images by class",
     )
-    path: str | None = Field(None, description="archive or folder (`cifar10`, `folder`)")
+    path: str | None = Field(None, description="archive or folder (all but `digits`)")
     url: str | None = Field(
         None, description="where to download the archive from if `path` is not set; needs `sha256`"
     )
@@ -67,6 +68,10 @@ class Images(Block):
             raise ValueError("source digits has 8x8 grey images: size must be 8 and channels 1")
         if self.source == "cifar10" and (self.size, self.channels) != (32, 3):
             raise ValueError("source cifar10 has 32x32 colour images: size must be 32, channels 3")
+        if self.source == "tiny_imagenet" and (self.size, self.channels) != (64, 3):
+            raise ValueError(
+                "source tiny_imagenet has 64x64 colour images: size must be 64, channels 3"
+            )
         if self.source != "digits" and not (self.path or self.url):
             raise ValueError(f"source {self.source} needs a path or a url")
         if self.source == "folder" and self.url:
