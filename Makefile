@@ -5,7 +5,7 @@ ARGS ?=
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help study ablations test test-quick test-cluster bench bench-quick lint venv
+.PHONY: help study ablations test test-quick test-cluster bench bench-quick chaos lint venv
 
 help:
 	@echo 'make study       run the default study (CORES=all); it ends by naming the report'
@@ -15,6 +15,7 @@ help:
 	@echo 'make test-cluster  the study on a Slurm of two nodes on this machine (root, slurm-wlm)'
 	@echo 'make bench       speed of the zoo engine, the store, embedders and meshing (half an hour)'
 	@echo 'make bench-quick the same in about two minutes, less exactly'
+	@echo 'make chaos       a small study, killed twenty times: the same results (a quarter of an hour)'
 	@echo 'make lint        ruff, snakefmt and snakemake --lint'
 	@echo 'make venv        only create or refresh .venv'
 
@@ -53,6 +54,10 @@ bench-quick: venv
 	python -m lib.bench.store --quick --out results/bench/store.json
 	python -m lib.bench.embedder --quick --out results/bench/embedder.json
 	python -m lib.bench.meshing --quick --out results/bench/meshing.json
+
+# Four kills to each study; CHAOS_SEED=n for other moments.
+chaos: venv
+	CHAOS_ROUNDS=20 python -m pytest -s tests/chaos/test_killed.py $(ARGS)
 
 lint: venv
 	ruff check .

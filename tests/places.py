@@ -69,17 +69,21 @@ class Place:
 
 def run(command: list[str], folder: Path) -> Result:
     """Run a command in a folder, as a user without a Snakemake profile of their own."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("SNAKEMAKE")}
     ended = subprocess.run(
         command,
         cwd=folder,
-        env=environment,
+        env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         timeout=60 * MINUTES,
     )
     return Result(ended.returncode, ended.stdout)
+
+
+def environment() -> dict[str, str]:
+    """The environment of a user without a Snakemake profile of their own."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("SNAKEMAKE")}
 
 
 @pytest.fixture(name="run")

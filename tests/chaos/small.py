@@ -1,0 +1,36 @@
+"""The small study that the tests disturb, and what they look at in its results."""
+
+import json
+
+from lib.digests import content_digest
+
+SMALL = (
+    "--config",
+    "parts=[multiarch]",
+    "architectures=[LeNetLike, ResNet8]",
+    "unseen={left_out: []}",
+    "zoo={shard_size: 6}",
+)
+BY_OTHERS = ("logs", "benchmarks")  # written by Snakemake and by logging, line by line
+
+
+def files(place):
+    """The files of a study's results, by their path in it, without logs and measured times."""
+    found = {path.relative_to(place.results): path for path in place.results.rglob("*")}
+    return {
+        path.as_posix(): file
+        for path, file in found.items()
+        if file.is_file() and path.parts[0] not in BY_OTHERS
+    }
+
+
+def digest(path):
+    """What a file holds, but for facts about the run; an error if it is not whole."""
+    if path.suffix == ".json":
+        return json.loads(path.read_text())
+    return content_digest(path)
+
+
+def hidden(place):
+    """The temporary files that are there."""
+    return [path.name for path in place.results.rglob(".*")]
