@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "rules", "workflow", "config", "profiles", "envs", "pyproject.toml")
-MINUTES = 20
+MINUTES = 30
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """A disk that is full and a folder that may not be written to: said clearly, and mended."""
 
 import pytest
-from small import SMALL, digest, files, hidden
+from small import SETTINGS, digest, files, hidden
 
 from disks import disk
 
@@ -11,7 +11,7 @@ ROOM = 400  # kilobytes: the images and the small networks fit in, the larger on
 
 def test_a_full_disk_is_named_and_with_room_the_run_goes_on(undisturbed, empty):
     whole = {name: digest(path) for name, path in files(undisturbed[0]).items()}
-    arguments = (NETWORKS, "--cores", "1", *SMALL)
+    arguments = (NETWORKS, "--cores", "1", *SETTINGS)
     with disk(empty.results, ROOM) as resize:
         ended = empty.run(*arguments)
         end = ended.text.partition("Exiting because a job execution failed")[2]
@@ -34,7 +34,7 @@ def test_a_full_disk_is_named_and_with_room_the_run_goes_on(undisturbed, empty):
 def test_a_folder_that_may_not_be_written_to_is_named_before_work_starts(empty, below):
     folder = empty.folder / below
     with disk(folder, 64, "ro"):
-        ended = empty.run(NETWORKS, "--cores", "1", *SMALL)
+        ended = empty.run(NETWORKS, "--cores", "1", *SETTINGS)
         assert ended.code != 0 and not ended.jobs and "Traceback" not in ended.text
         what = f"the folder {folder.resolve()} is on a read-only file system; make it writable"
         assert what in ended.text

@@ -1,13 +1,8 @@
 """What is up to date stays; what changes re-runs, with what depends on it and nothing else."""
 
 import os
-import signal
-import subprocess
-import time
 
 import pytest
-
-from lib.digests import zoo_digest
 
 NOTHING = "Nothing to be done"
 ENDS = {"multiarch_report", "index", "digests", "all"}
@@ -86,32 +81,3 @@ def test_an_architecture_of_ones_own_re_runs_only_its_networks(study, edit):
     edit("workflow/lib/nets/vanilla_cnn.py", "\n\n\n", "\n\nSEEN = 1\n\n\n")
     again = study.run("--summary").shards("train_shard")
     assert again == {("VanillaCNN", "000"), ("VanillaCNN", "001")}
-
-
-def test_a_killed_run_continues_to_the_same_networks(study, empty, tmp_path):
-    target = ["results/tiny/weights/catalogue.csv", "--cores", "2"]
-    target += ["--config", "architectures=[LeNetLike, ResNet8]"]
-    said = tmp_path / "said"
-    with open(said, "w") as stream:
-        running = subprocess.Popen(
-            empty.command(*target), stdout=stream, stderr=stream, start_new_session=True
-        )
-    limit = time.monotonic() + 120
-    while "(Rule: train_shard)" not in said.read_text():
-        assert time.monotonic() < limit and running.poll() is None, said.read_text()
-        time.sleep(0.02)
-    os.killpg(running.pid, signal.SIGKILL)
-    running.wait()
-    assert said.read_text().count("(Rule: train_shard)") < 4
-    assert not (empty.results / "weights/catalogue.csv").exists()
-
-    locked = empty.run(*target)
-    assert locked.code != 0 and "--unlock" in locked.text
-    assert empty.run(*target, "--unlock").code == 0
-    ended = empty.run(*target)
-    assert ended.code == 0, ended.text[-5000:]
-    assert ended.jobs["train_shard"] < 4, "what was finished is kept"
-    for name in ("LeNetLike", "ResNet8"):
-        shards = sorted(empty.results.glob(f"weights/{name}/shard_*.h5"))
-        assert len(shards) == 2 and zoo_digest(shards) == study.digests[f"weights/{name}"]
-    assert not list(empty.results.rglob(".shard_*")), "no half-written file is left"
