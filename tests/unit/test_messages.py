@@ -12,7 +12,7 @@ SAID = {
     "was killed, most often because memory ran out": ROOT / "rules",
     " failed; its log, ": None,
     ", ends with": None,
-    "config is not a valid study:": ROOT / "workflow",
+    " is not a valid study:": ROOT / "workflow",
     "cannot be written: ": ROOT / "workflow",
     "is on a read-only file system": ROOT / "workflow",
     "may not be written to": ROOT / "workflow",
