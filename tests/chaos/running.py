@@ -11,7 +11,7 @@ from pathlib import Path
 from places import Result, environment
 
 LIMIT = 900  # seconds that anything may take
-ENDS_WITHIN = 60  # seconds in which jobs end after their run; they look twice a second
+ENDS_WITHIN = 300  # seconds in which jobs end after their run; first they import what they need
 
 
 class Running:
