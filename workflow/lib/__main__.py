@@ -10,6 +10,8 @@ from pathlib import Path
 
 from lib.errors import InputError
 
+STEPS_LEFT = 75  # exit status, "temporary failure" in sysexits.h
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 if all is well, 1 if something given to it is wrong."""
@@ -246,6 +248,41 @@ def _import(options: argparse.Namespace) -> int:
     return 0
 
 
+def _add_run(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "run", help="work off a plan of a study's steps, without Snakemake (docs/steps.md)"
+    )
+    parser.add_argument("plan", type=Path, metavar="PLAN", help="what workflow/plan.py wrote")
+    parser.add_argument("--rule", nargs="+", default=[], metavar="RULE", help="only these rules")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        metavar="N",
+        help="stop after so many; status 75 says that steps are left, for the same command again",
+    )
+    parser.add_argument(
+        "--at-once", type=int, default=1, metavar="N", help="steps side by side (default: 1)"
+    )
+    parser.add_argument("--list", action="store_true", help="only say which steps are done")
+    parser.add_argument("--step", type=int, metavar="K", help="run step K, done or not")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from lib import steps
+
+    if options.step is not None:
+        steps.execute(steps.read_plan(options.plan)[options.step])
+        return 0
+    if options.list:
+        for step in steps.chosen(options.plan, options.rule):
+            print(f"{step.number:4} {'done' if step.done() else 'to do'}  {step.label}")
+        return 0
+    left = steps.work_off(options.plan, options.rule, options.minutes, options.at_once)
+    print(f"{left} steps are left: run the same command again" if left else "all steps are done")
+    return STEPS_LEFT if left else 0
+
+
 def _show_progress() -> None:
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     logging.getLogger("lib").setLevel(logging.INFO)
@@ -260,6 +297,7 @@ COMMANDS = (
     _add_neighbours,
     _add_export,
     _add_import,
+    _add_run,
 )
 
 
