@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from functools import lru_cache
+from contextlib import nullcontext
+from functools import lru_cache, partial
 
 import pytest
 import torch
@@ -13,11 +14,15 @@ import toy
 import toy_shapes
 from lib import checkpoint
 from lib.checkpoint import Checkpoint, clear
+from lib.config import Training
 from lib.embed import multiarch, shapes, singlearch
 from lib.embed.arm import Space, find_arm
 from lib.embed.arm import arm as register
 from lib.embed.probing import Probing
 from lib.embed.product import make_arm
+from lib.nets import build_field
+from lib.training import Engine, group, loop, shard, train
+from lib.training import fields as training_fields
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -171,6 +176,91 @@ def test_training_stopped_after_every_step_leaves_the_same_bits(case, compiled, 
     assert times == SHORT["steps"]
     assert curves == rows
     same(whole, state)
+
+
+# The zoo
+
+ZOO = Training(
+    epochs=2, batch_size=8, optimizer="adam", checkpoint="best", select_every=1, snapshots=(0, 1)
+)
+
+
+def trained(name, cfg, engine, point):
+    images, validation = toy.images(40, 1), toy.images(20, 2)
+    build = partial(shard.build, name, images)
+    found = train(build, [("zoo", i) for i in range(3)], cfg, images, validation, engine, point)
+    return found.stack, {name: str(values) for name, values in found.columns.items()}
+
+
+@pytest.mark.parametrize(
+    ("kernels", "name", "optimizer", "width"),
+    [
+        ("compiled", "ResNet8", "sgd", 4),
+        ("compiled", "LeNetLike", "adam", 2),
+        ("vmap", "ResNet8", "adam", 2),
+        ("vmap", "LeNetLike", "sgd", 4),
+    ],
+)
+def test_a_shard_stopped_between_all_parts_has_the_same_networks(
+    kernels, name, optimizer, width, tmp_path, monkeypatch
+):
+    """Two groups or one; several parts to an epoch; optimizers of other states; batch norm."""
+    monkeypatch.setattr(group, "STEPS", 3)
+    monkeypatch.setattr(group, "FEW", 10)
+    monkeypatch.setattr(loop, "group_size", lambda *given: width)
+    cfg, engine = ZOO.model_copy(update={"optimizer": optimizer}), Engine(kernels, width=width)
+    whole, columns = trained(name, cfg, engine, checkpoint.NOWHERE)
+    times, again = 0, None
+    while again is None:
+        try:
+            again = trained(name, cfg, engine, Stopping(tmp_path / "a.checkpoint", KEY))
+        except Stopped:
+            times += 1
+    assert times >= 4
+    same(whole, again[0])
+    assert columns == again[1]
+
+
+def test_parts_of_an_epoch_change_no_bit(monkeypatch):
+    found = []
+    for steps, few in ((1, 1), (3, 100), (64, 256)):
+        monkeypatch.setattr(group, "STEPS", steps)
+        monkeypatch.setattr(group, "FEW", few)
+        found.append(trained("LeNetLike", ZOO, Engine("compiled"), checkpoint.NOWHERE))
+    for stack, columns in found[1:]:
+        same(found[0][0], stack)
+        assert columns == found[0][1]
+
+
+def test_a_checkpoint_of_groups_of_another_size_is_not_taken(tmp_path, monkeypatch):
+    for size, wanted in ((2, Stopped), (3, None)):
+        monkeypatch.setattr(loop, "group_size", lambda *given, size=size: size)
+        point = (Stopping if wanted else Checkpoint)(tmp_path / "a.checkpoint", KEY)
+        with pytest.raises(wanted) if wanted else nullcontext():
+            trained("LeNetLike", ZOO, Engine("compiled"), point)
+
+
+def test_fields_stopped_between_all_parts_are_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(training_fields, "CHUNK", 3)
+    points, distances = toy_shapes.boxes(2, 0)
+    cfg = toy_shapes.CFG.training.model_copy(update={"steps": 7})
+
+    def run(point):
+        build = partial(build_field, "SIREN", **toy_shapes.FIELD)
+        given = [("boxes", i) for i in range(2)], cfg, points, distances, None, point
+        found = training_fields.train_fields(build, *given)
+        return found.stack, found.columns
+
+    whole, columns = run(checkpoint.NOWHERE)
+    times, again = 0, None
+    while again is None:
+        try:
+            again = run(Stopping(tmp_path / "a.checkpoint", KEY))
+        except Stopped:
+            times += 1
+    assert times == 6
+    same(whole, again[0])
+    assert columns == again[1]
 
 
 # The file

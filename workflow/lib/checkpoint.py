@@ -102,8 +102,7 @@ class Checkpoint:
         """Save now. Where that fails, for want of room say, the log says so and work goes on."""
         if self.path is None:
             return
-        # Clones: no two tensors of a file may share memory.
-        tensors = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+        tensors = _apart(tensors)
         text = json.dumps(data)
         card = {"version": VERSION, "key": self.key, "data": text, "digest": _digest(tensors, text)}
         try:
@@ -121,6 +120,17 @@ def clear(folder: str | Path) -> None:
     for pattern in (f"*{FINISHED}", f".*{SUFFIX}"):  # the latter was being written by a killed job
         for path in Path(folder).rglob(pattern):
             path.unlink(missing_ok=True)
+
+
+def _apart(tensors: Tensors) -> Tensors:
+    """Tensors as a file holds them: whole, on the CPU, no two of them in the same memory."""
+    found, taken = {}, set()
+    for name, value in tensors.items():
+        value = value.detach().cpu().contiguous()
+        place = value.untyped_storage().data_ptr()
+        found[name] = value.clone() if place in taken else value
+        taken.add(place)
+    return found
 
 
 def _read(path: Path) -> tuple[Tensors, dict[str, Any]]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lib import ensemble, nets, population
+from lib.checkpoint import NOWHERE, Checkpoint
 from lib.config import Teacher
 from lib.data.images import ImageSplit
 from lib.embed.arm import EmbedderError
@@ -24,11 +25,12 @@ def teacher_logits(
     images: ImageSplit,
     validation: ImageSplit,
     engine: Engine = Engine(),  # noqa: B008 (frozen)
+    checkpoint: Checkpoint = NOWHERE,
 ) -> Tensor:
     """Logits [images, K] on the training images, averaged over the teacher's networks.
 
     They are the training networks of the last architecture of the zoo or, if the config names an
-    architecture (ResNet56 in the paper), networks of that one trained here.
+    architecture (ResNet56 in the paper), networks of that one trained here, with this checkpoint.
     """
     if cfg.architecture is None:
         last = architectures[-1]
@@ -40,7 +42,7 @@ def teacher_logits(
 
     names = [("teacher", seed, cfg.architecture, i) for i in range(cfg.networks)]
     engine = replace(engine, width=cfg.networks)
-    trained = train(build, names, cfg.training, images, validation, engine)
+    trained = train(build, names, cfg.training, images, validation, engine, checkpoint)
     healthy = [i for i in range(cfg.networks) if trained.columns["status"][i] == "ok"]
     if not healthy:
         raise EmbedderError(

@@ -2,6 +2,7 @@
 
 from safetensors.torch import save_file
 
+from lib.checkpoint import Checkpoint
 from lib.config import Teacher
 from lib.data.images import load_split
 from lib.progress import job
@@ -11,7 +12,12 @@ from lib.teacher import teacher_logits
 from lib.training import Engine
 
 params = snakemake.params
-with job("teacher", snakemake.log[0]):
+with (
+    job("teacher", snakemake.log[0]),
+    Checkpoint.beside(
+        snakemake.log[0], snakemake.input, snakemake.params, snakemake.wildcards
+    ) as checkpoint,
+):
     deterministic(**params.run)
     logits = teacher_logits(
         Teacher.model_validate(params.teacher),
@@ -21,6 +27,7 @@ with job("teacher", snakemake.log[0]):
         load_split(snakemake.input.train, params.run["device"]),
         load_split(snakemake.input.validation, params.run["device"]),
         Engine(**params.engine),
+        checkpoint,
     )
     with atomic(snakemake.output[0]) as temporary:
         save_file({"train": logits.cpu().contiguous()}, temporary)

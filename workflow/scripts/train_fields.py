@@ -1,5 +1,6 @@
 """Train the fields of some shapes, each on the samples of its own."""
 
+from lib.checkpoint import Checkpoint
 from lib.config import Shapes
 from lib.data.sdf import read_samples
 from lib.nets import build_field
@@ -9,7 +10,12 @@ from lib.training.fields import train_fields
 from lib.training.shard import save_raw
 
 params = snakemake.params
-with job(f"fields {snakemake.wildcards.shard}", snakemake.log[0]):
+with (
+    job(f"fields {snakemake.wildcards.shard}", snakemake.log[0]),
+    Checkpoint.beside(
+        snakemake.log[0], snakemake.input, snakemake.params, snakemake.wildcards
+    ) as checkpoint,
+):
     deterministic(1)
     cfg, name = Shapes.model_validate(params.shapes), snakemake.wildcards.field
     samples, instances = read_samples(snakemake.input.near), range(*params.instances)
@@ -20,6 +26,7 @@ with job(f"fields {snakemake.wildcards.shard}", snakemake.log[0]):
         samples.points,
         samples.distances,
         ("shapes", params.seed, name) if cfg.init == "shared" else None,
+        checkpoint,
     )
     trained.columns["instance"] = list(instances)
     save_raw(trained, snakemake.output.states, snakemake.output.columns)

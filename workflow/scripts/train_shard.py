@@ -1,5 +1,6 @@
 """Train the networks of one shard."""
 
+from lib.checkpoint import Checkpoint
 from lib.config import Training
 from lib.data.images import load_split
 from lib.progress import job
@@ -8,7 +9,12 @@ from lib.training import Engine
 from lib.training.shard import save_raw, train_shard
 
 params, architecture = snakemake.params, snakemake.wildcards.architecture
-with job(f"zoo {architecture} {snakemake.wildcards.shard}", snakemake.log[0]) as log:
+with (
+    job(f"zoo {architecture} {snakemake.wildcards.shard}", snakemake.log[0]) as log,
+    Checkpoint.beside(
+        snakemake.log[0], snakemake.input, snakemake.params, snakemake.wildcards
+    ) as checkpoint,
+):
     deterministic(**params.run)
     instances = range(*params.instances)
     log.info("%d networks of %s, %s", len(instances), architecture, params.engine["kernels"])
@@ -20,5 +26,6 @@ with job(f"zoo {architecture} {snakemake.wildcards.shard}", snakemake.log[0]) as
         load_split(snakemake.input.train, params.run["device"]),
         load_split(snakemake.input.validation, params.run["device"]),
         Engine(**params.engine, max_memory=snakemake.resources.plan_mb * 10**6),
+        checkpoint,
     )
     save_raw(trained, snakemake.output.states, snakemake.output.columns)

@@ -31,6 +31,8 @@ class CompiledBackend:
     the processor's instruction set.
     """
 
+    together = False
+
     def __init__(
         self, module: nn.Module, stack: Stack, cfg: Training, rates: Rates, images: ImageSplit
     ) -> None:
@@ -65,6 +67,9 @@ class CompiledBackend:
             [rates.momentum, rates.weight_decay, rates.label_smoothing], 1
         ).astype(np.float32)
         self.steps = np.zeros(count, np.int64)
+        counts = {name: values for name, values in self.stack.items() if name not in offsets}
+        taken = torch.from_numpy(self.steps)
+        self.held = {"state": self.state, "slots": self.slots, "steps": taken, **counts}
         self.padded = _padded(images, pad)
         self.labels = images.y.numpy().astype(np.int32)
         self.work = aligned(self.program.workspace)
@@ -77,17 +82,16 @@ class CompiledBackend:
         return part.unflatten(1, shape) if shape else part[:, 0]
 
     def epoch(self, plan: EpochPlan) -> tuple[np.ndarray, np.ndarray]:
-        """One pass over the images; mean loss and accuracy [K] while training."""
+        """See `Backend.epoch`."""
         batch, items = self.cfg.batch_size, plan.order.shape[1]
         sizes = np.minimum(batch, items - np.arange(0, items, batch))
-        losses, hits = np.empty(len(plan.who)), np.empty(len(plan.who))
+        found = np.zeros((len(plan.who), len(sizes), 2), np.float32)
         nothing = np.zeros(1, np.int32)
         for k, instance in enumerate(plan.who):
             order = np.ascontiguousarray(plan.order[k], np.int32)
             shifts = nothing if plan.shifts is None else plan.shifts[k].astype(np.int32)
             flips = nothing if plan.flips is None else plan.flips[k].astype(np.int32)
             rates = self._rates(plan.rate[k], len(sizes), instance)
-            stats = np.zeros((len(sizes), 2), np.float32)
             self.program.epoch(
                 self.state[instance].data_ptr(),
                 self.slots[instance].data_ptr(),
@@ -99,16 +103,14 @@ class CompiledBackend:
                 _address(rates),
                 _address(self.hyper[instance]),
                 self.work.data_ptr(),
-                _address(stats),
+                _address(found[k]),
                 items,
             )
             self.steps[instance] += len(sizes)
-            losses[k] = (stats[:, 0].astype(np.float64) * sizes).sum() / items
-            hits[k] = stats[:, 1].astype(np.float64).sum() / items
         for name, values in self.stack.items():
             if name.endswith(STEPS):
                 values[plan.who] += len(sizes)
-        return losses, hits
+        return found[..., 0].astype(np.float64), found[..., 1].astype(np.float64)
 
     def _rates(self, rate: float, steps: int, instance: int) -> np.ndarray:
         """What the optimizer's update needs in each step, float32 [steps, 3]."""

@@ -48,6 +48,12 @@ class EpochPlan:
     shifts: np.ndarray | None = None
     flips: np.ndarray | None = None
 
+    def part(self, rows: slice, images: slice) -> EpochPlan:
+        """Some of the K instances, and some of the images; whole batches, but at the end."""
+        who = self.who[rows], self.order[rows, images], self.rate[rows]
+        draws = (None if x is None else x[rows, images] for x in (self.shifts, self.flips))
+        return EpochPlan(*who, *draws)
+
 
 class Backend(Protocol):
     """Trains N instances of one module, each exactly as if it were alone.
@@ -56,9 +62,14 @@ class Backend(Protocol):
         stack: The live state of all N instances: parameters and buffers [N, ...] by the names of
             the module's state dict. Optimizer state (momentum, moments, steps taken) is kept by
             the backend, for each instance.
+        held: All that training changes, [N, ...] each; what is copied into these tensors takes the
+            place of what was there.
+        together: Whether instances run side by side; if not, one after the other.
     """
 
     stack: Stack
+    held: Stack
+    together: bool
 
     def __init__(
         self, module: nn.Module, stack: Stack, cfg: Training, rates: Rates, images: ImageSplit
@@ -73,8 +84,8 @@ class Backend(Protocol):
         """One pass over the images, the last batch being as small as it comes.
 
         Returns:
-            Mean loss [K] (label smoothing included) and accuracy [K] of the training steps, both
-            float64.
+            Loss (label smoothing included) and number of hits of each training step, both
+            float64 [K, steps].
         """
 
     def outputs(self, who: list[int], x: Tensor) -> Tensor:

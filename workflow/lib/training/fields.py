@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lib.checkpoint import NOWHERE, Checkpoint
 from lib.config import FieldTraining
 from lib.kernels.backend import aligned
 from lib.kernels.emit import LANES
@@ -15,11 +16,11 @@ from lib.kernels.program import RATES, Program, Recipe
 from lib.kernels.steps import HYPERPARAMETERS
 from lib.kernels.tracing import trace
 from lib.prep import Layout
-from lib.progress import track
+from lib.progress import log, track
 from lib.repro import generator, seed_for
 from lib.training.loop import TrainedStack
 
-CHUNK = 250  # steps between two lines of progress; changes no result
+CHUNK = 250  # steps between two lines of progress, or two checkpoints; changes no result
 
 
 def train_fields(
@@ -29,6 +30,7 @@ def train_fields(
     points: np.ndarray,
     distances: np.ndarray,
     shared: tuple | None = None,
+    checkpoint: Checkpoint = NOWHERE,
 ) -> TrainedStack:
     """Train one field for each shape: mean squared error, Adam, half of a batch inside.
 
@@ -43,6 +45,7 @@ def train_fields(
         points: samples [n, M, 3] of each shape.
         distances: their signed distances [n, M], negative inside.
         shared: names of the one stream that all are initialised from; by default each has its own.
+        checkpoint: see `loop.train`.
 
     Returns:
         The states as they are after the last step. Columns: `instance` is the place among the
@@ -59,24 +62,30 @@ def train_fields(
     state = aligned(len(names), -(-layout.size // LANES) * LANES)
     program = Program(graph, offsets, state.shape[1], recipe)
     work, losses = aligned(program.workspace), np.full(len(names), np.nan)
-    starts = range(0, cfg.steps, CHUNK)
-    ticks = track(range(len(names) * len(starts)), "steps", note=lambda: f"x{CHUNK}")
-    for i, name in enumerate(names):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seeds[i])
-            state[i, : layout.size] = layout.flatten(build().state_dict())
-        slots = aligned(2 * state.shape[1])
-        own = (
-            np.ascontiguousarray(points[i], np.float32),
-            np.ascontiguousarray(distances[i], np.float32),
+    slots = aligned(2 * state.shape[1])
+    held = {"state": state, "slots": slots, "losses": torch.from_numpy(losses)}
+    parts = [(i, start) for i in range(len(names)) for start in range(0, cfg.steps, CHUNK)]
+    done = 0
+    if saved := checkpoint.load():
+        done = saved[1]
+        for part, values in held.items():
+            values.copy_(saved[0][part])
+        log.info("resumed with field %d", parts[done][0] if done < len(parts) else len(names))
+    for at in track(range(done, len(parts)), "steps", note=lambda: f"x{CHUNK}"):
+        i, start = parts[at]
+        if start == 0:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seeds[i])
+                state[i, : layout.size] = layout.flatten(build().state_dict())
+            slots.zero_()
+        where, wanted = (
+            np.ascontiguousarray(values[i], np.float32) for values in (points, distances)
         )
-        for start, _ in zip(starts, ticks, strict=False):
-            steps = np.arange(start, min(start + CHUNK, cfg.steps))
-            order = balanced(own[1], len(steps), cfg.batch_size, (*name, "batches", start))
-            found = _run(
-                program, state[i], slots, *own, order, rates(cfg, steps, recipe.betas), work
-            )
-            losses[i] = found[-1]
+        steps = np.arange(start, min(start + CHUNK, cfg.steps))
+        order = balanced(wanted, len(steps), cfg.batch_size, (*names[i], "batches", start))
+        rate = rates(cfg, steps, recipe.betas)
+        losses[i] = _run(program, state[i], slots, where, wanted, order, rate, work)[-1]
+        checkpoint.offer(lambda at=at: (held, at + 1))
     flat = state[:, : layout.size].clone()
     columns = {
         "instance": list(range(len(names))),

@@ -1,4 +1,4 @@
-"""The training loop: who trains in which epoch, which checkpoint is kept, who has diverged.
+"""The training loop: groups of instances, one after the other, as many at once as fit.
 
 Every instance has its own hyperparameters, initialisation, data order and augmentation, all drawn
 from streams named after it, so its result does not depend on which instances share its job.
@@ -6,28 +6,23 @@ from streams named after it, so its result does not depend on which instances sh
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
-import numpy as np
-import torch
-import torch.nn.functional as F
 from torch import nn
 
 from lib import ensemble
+from lib.checkpoint import NOWHERE, Checkpoint, State, Tensors
 from lib.config import Training
 from lib.data.images import ImageSplit
 from lib.errors import InputError
-from lib.progress import track
-from lib.repro import seed_for
-from lib.training.backend import Backend, Engine, Rates, backend
+from lib.progress import log, track
+from lib.training.backend import Engine
+from lib.training.group import Group
 from lib.training.memory import group_size
-from lib.training.recipe import Recipe, plan_epoch, selects
-
-METRICS = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+from lib.training.recipe import Recipe
 
 
 class ModuleError(InputError):
@@ -61,6 +56,7 @@ def train(
     images: ImageSplit,
     validation: ImageSplit,
     engine: Engine = Engine(),  # noqa: B008 (frozen)
+    checkpoint: Checkpoint = NOWHERE,
 ) -> TrainedStack:
     """Train one instance per entry of `names` (the names of its random streams).
 
@@ -79,6 +75,8 @@ def train(
         engine: what computes the steps, and the memory it may take. With vmap, which kernels run,
             and so how sums are rounded, depends on its width: a last, smaller group is filled up
             with twins.
+        checkpoint: where the state is saved now and then, and taken from if it is there already;
+            that changes no bit of what comes out.
 
     Raises:
         ModuleError: the module has parameters that cannot be trained side by side.
@@ -86,15 +84,24 @@ def train(
     """
     _check(build())
     size = group_size(build, len(names), cfg, images, validation, engine)
-    rows, latest = [], [math.nan]
+    latest = [math.nan]
     recipes = [Recipe.of(cfg, name) for name in names]
+    saved, rows = _Saved.of(checkpoint, size), []
     cuts = [slice(at, at + size) for at in range(0, len(names), size)]
-    epochs = sum(max(recipe.epochs for recipe in recipes[cut]) for cut in cuts)
-    ticks = track(range(epochs), "epochs", note=lambda: f"loss {latest[0]:.3f}")
-    for cut in cuts:
-        group = _Group(build, names[cut], recipes[cut], cfg, images, validation, engine)
-        for _ in zip(range(max(recipe.epochs for recipe in recipes[cut])), ticks, strict=False):
-            latest[0] = group.epoch()
+    epochs = [max(recipe.epochs for recipe in recipes[cut]) for cut in cuts]
+    left = sum(epochs[saved.start // size :]) - saved.group[1]["done"] if saved else sum(epochs)
+    ticks = track(range(left), "epochs", note=lambda: f"loss {latest[0]:.3f}")
+    for cut, last in zip(cuts, epochs, strict=True):
+        if saved and cut.start < saved.start:
+            continue
+        group = Group(build, names[cut], recipes[cut], cfg, images, validation, engine)
+        if saved and cut.start == saved.start:
+            rows = saved.rows
+            group.restore(*saved.group)
+            log.info("resumed in epoch %d, with instance %d", group.done + 1, cut.start)
+        keep = partial(_save, checkpoint, size, cut.start, rows, group)
+        for _ in zip(range(group.done, last), ticks, strict=False):
+            latest[0] = group.epoch(keep)
         rows += [({"instance": cut.start + i} | c, state) for i, c, state in group.rows()]
     rows.sort(key=lambda row: row[0]["checkpoint_epoch"])  # keeps the order of instances
     return TrainedStack(
@@ -102,6 +109,44 @@ def train(
         {name: [columns[name] for columns, _ in rows] for name in rows[0][0]},
         engine.record(images.x.device.type),
     )
+
+
+@dataclass
+class _Saved:
+    """What a checkpoint of `train` holds: the finished groups' rows, and the group under way."""
+
+    start: int
+    rows: list
+    group: State
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint, size: int) -> _Saved | None:
+        """What is there, if the groups were of this size."""
+        found = checkpoint.load()
+        if found is None or found[1]["size"] != size:
+            return None
+        tensors, data = found
+        parts: dict[str, Tensors] = {"rows": {}, "group": {}}
+        for name, values in tensors.items():
+            part, _, rest = name.partition("/")
+            parts[part][rest] = values
+        states = (ensemble.select(parts["rows"], i) for i in range(len(data["columns"])))
+        rows = list(zip(data["columns"], states, strict=True))
+        return cls(data["start"], rows, (parts["group"], data["group"]))
+
+
+def _save(checkpoint: Checkpoint, size: int, start: int, rows: list, group: Group) -> None:
+    """Offer the checkpoint what `_Saved` holds."""
+
+    def state() -> State:
+        tensors, data = group.state()
+        stack = ensemble.stack_states(state for _, state in rows) if rows else {}
+        found = {f"rows/{name}": values for name, values in stack.items()}
+        found |= {f"group/{name}": values for name, values in tensors.items()}
+        columns = [columns for columns, _ in rows]
+        return found, {"size": size, "start": start, "columns": columns, "group": data}
+
+    checkpoint.offer(state)
 
 
 def _check(module: nn.Module) -> None:
@@ -115,142 +160,3 @@ def _check(module: nn.Module) -> None:
                 f"{type(module).__name__} cannot be trained as one of many: its parameter "
                 f"{names[0]} is {what}"
             )
-
-
-class _Group:
-    """Instances that train side by side, and the checkpoints kept of them."""
-
-    def __init__(
-        self,
-        build: Callable[[], nn.Module],
-        names: Sequence[tuple],
-        recipes: Sequence[Recipe],
-        cfg: Training,
-        images: ImageSplit,
-        validation: ImageSplit,
-        engine: Engine,
-    ) -> None:
-        self.names, self.recipes, self.cfg = names, recipes, cfg
-        self.images, self.validation = images, validation
-        self.seeds = [seed_for(*name, "init") for name in names]
-        module, stack = build(), ensemble.init_stack(build, self.seeds)
-        _scale(module, stack, [recipe.init_scale for recipe in recipes])
-        rates = {f.name: [getattr(recipe, f.name) for recipe in recipes] for f in fields(Rates)}
-        rates = Rates(**{name: np.array(values, np.float64) for name, values in rates.items()})
-        self.backend: Backend = backend(engine)(module, stack, cfg, rates, images)
-        self.done = 0  # epochs
-        self.diverged = np.full(len(names), -1)
-        self.curves: list[list[float | None]] = [[] for _ in names]
-        self.best = _Kept(self.backend.stack, len(names))
-        self.snapshots: dict[int, _Kept] = {}
-        self._snapshot(list(range(len(names))), self.best.metrics)
-
-    def epoch(self) -> float:
-        """Train all that still have to; their mean loss."""
-        who = [
-            i
-            for i, recipe in enumerate(self.recipes)
-            if self.done < recipe.epochs and self.diverged[i] < 0
-        ]
-        if not who:
-            return math.nan
-        recipes = {i: self.recipes[i] for i in who}
-        count, epoch = len(self.images.y), self.done
-        losses, hits = self.backend.epoch(plan_epoch(self.cfg, recipes, self.names, epoch, count))
-        self.done += 1
-        sound = np.isfinite(losses) & _finite(self.backend.stack)[who]
-        metrics = np.full((len(self.names), len(METRICS)), np.nan)
-        metrics[who, 0], metrics[who, 1] = losses, hits
-        for i, hit in zip(who, np.round(hits, 4).tolist(), strict=True):
-            self.curves[i].append(hit if math.isfinite(hit) else None)
-        self.diverged[np.array(who)[~sound]] = epoch
-        selected = {i for i in who if selects(self.cfg, self.recipes[i], epoch)}
-        judged = [
-            i
-            for i in who
-            if self.diverged[i] < 0 and (i in selected or self.done in self.cfg.snapshots)
-        ]
-        if judged:
-            metrics[judged, 2:] = self._validate(judged)
-            self.diverged[[i for i in judged if not math.isfinite(metrics[i, 2])]] = epoch
-        judged = [i for i in judged if self.diverged[i] < 0]
-        better = [i for i in judged if i in selected and not metrics[i, 3] <= self.best.score[i]]
-        self.best.take(better, self.backend.stack, epoch, metrics)
-        self._snapshot(judged, metrics)
-        return float(losses[sound].mean()) if sound.any() else math.nan
-
-    def rows(self) -> Iterator[tuple[int, dict[str, Any], ensemble.Stack]]:
-        """All that is kept, the best of each instance, then snapshots: place, columns, state."""
-        sgd = self.cfg.optimizer == "sgd"
-        for number, kept in [(-1, self.best), *self.snapshots.items()]:
-            for i, recipe in enumerate(self.recipes):
-                if not kept.there[i]:
-                    continue
-                columns = {
-                    "seed": self.seeds[i],
-                    "status": "ok" if self.diverged[i] < 0 else "diverged",
-                    "epochs": recipe.epochs,
-                    "selected_epoch": int(kept.epoch[i]),
-                    "checkpoint_epoch": number,
-                    "learning_rate": recipe.learning_rate,
-                    "momentum": recipe.momentum if sgd else math.nan,
-                    "weight_decay": recipe.weight_decay,
-                    "label_smoothing": recipe.label_smoothing,
-                    "init_scale": recipe.init_scale,
-                    "batch_size": self.cfg.batch_size,
-                    "diverged_epoch": int(self.diverged[i]),
-                    "train_curve": json.dumps(self.curves[i][: number if number >= 0 else None]),
-                    **dict(zip(METRICS, kept.metrics[i].tolist(), strict=True)),
-                }
-                yield i, columns, ensemble.select(kept.stack, i)
-
-    def _snapshot(self, who: list[int], metrics: np.ndarray) -> None:
-        if self.done in self.cfg.snapshots:
-            kept = self.snapshots[self.done] = _Kept(self.backend.stack, len(self.names))
-            kept.there[:] = False
-            kept.take(who, self.backend.stack, self.done - 1, metrics)
-
-    def _validate(self, who: list[int]) -> np.ndarray:
-        """Mean loss and accuracy [K, 2] of some instances on the validation images."""
-        outputs, labels = self.backend.outputs(who, self.validation.x), self.validation.y
-        losses = F.cross_entropy(outputs.flatten(0, 1), labels.repeat(len(who)), reduction="none")
-        losses = losses.unflatten(0, outputs.shape[:2]).mean(1)
-        both = torch.stack([losses.double(), ensemble.accuracy(outputs, labels).double()], 1)
-        return both.cpu().numpy()
-
-
-class _Kept:
-    """One checkpoint of each of N instances, to begin with what they are now."""
-
-    def __init__(self, stack: ensemble.Stack, count: int) -> None:
-        self.stack = {name: values.detach().clone() for name, values in stack.items()}
-        self.there = np.ones(count, bool)
-        self.epoch = np.full(count, -1)
-        self.metrics = np.full((count, len(METRICS)), np.nan)
-
-    @property
-    def score(self) -> np.ndarray:
-        """Validation accuracy [N]; NaN where none has been measured."""
-        return self.metrics[:, METRICS.index("validation_accuracy")]
-
-    def take(self, who: list[int], stack: ensemble.Stack, epoch: int, metrics: np.ndarray) -> None:
-        """Keep what some instances are now, after a (0-based) epoch, with their metrics [N, 4]."""
-        for name, values in stack.items():
-            self.stack[name][who] = values[who].detach()
-        self.there[who], self.epoch[who], self.metrics[who] = True, epoch, metrics[who]
-
-
-def _scale(module: nn.Module, stack: ensemble.Stack, factors: Sequence[float]) -> None:
-    """Multiply the weights (parameters of two or more axes) of each instance by its factor."""
-    for name, parameter in module.named_parameters():
-        if parameter.ndim >= 2:
-            column = torch.tensor(factors, dtype=parameter.dtype)
-            stack[name].mul_(column.reshape(-1, *[1] * parameter.ndim))
-
-
-def _finite(stack: ensemble.Stack) -> np.ndarray:
-    """Whether all values of an instance are finite, bool [N]."""
-    parts = [
-        values.detach().isfinite().reshape(len(values), -1).all(1) for values in stack.values()
-    ]
-    return torch.stack(parts).all(0).cpu().numpy()

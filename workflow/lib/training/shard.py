@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from lib import nets
+from lib.checkpoint import NOWHERE, Checkpoint
 from lib.config import Training
 from lib.data.images import ImageSplit
 from lib.repro import atomic
@@ -32,14 +33,19 @@ def train_shard(
     images: ImageSplit,
     validation: ImageSplit,
     engine: Engine,
+    checkpoint: Checkpoint = NOWHERE,
 ) -> TrainedStack:
     """Train the instances of one shard; each depends on (seed, architecture, its number) alone.
+
+    `checkpoint`: see `loop.train`.
 
     Raises:
         MemoryPlanError: they do not fit into `engine.max_memory`.
     """
     names = [("zoo", seed, architecture, instance) for instance in instances]
-    trained = train(lambda: build(architecture, images), names, cfg, images, validation, engine)
+    trained = train(
+        lambda: build(architecture, images), names, cfg, images, validation, engine, checkpoint
+    )
     trained.columns["instance"] = [instances[i] for i in trained.columns["instance"]]
     return trained
 

@@ -24,6 +24,8 @@ class VmapBackend:
     where fewer than `width` have something to do, copies of the last of them fill the places.
     """
 
+    together = True
+
     def __init__(
         self,
         module: nn.Module,
@@ -49,7 +51,7 @@ class VmapBackend:
             return torch.from_numpy(np.array(values, np.float64))[:, None].to(device)
 
         # All that an epoch needs of an instance, [N, ...] each; it is copied where only some train.
-        self.live = {
+        self.held = self.live = {
             "parameters": flat,
             "momentum": column(rates.momentum).to(flat),
             "weight_decay": column(rates.weight_decay).to(flat),
@@ -70,8 +72,7 @@ class VmapBackend:
         order, shifts, flips = rows(plan.order), rows(plan.shifts), rows(plan.flips)
         live = self.live if whole else ensemble.select(self.live, np.array(plan.who)[places])
         rate = rows(plan.rate)[:, None].to(live["parameters"])
-        loss_sum = torch.zeros(self.width, device=device, dtype=torch.float64)
-        hit_sum = torch.zeros_like(loss_sum)
+        found = []
         for at in range(0, order.shape[1], self.cfg.batch_size):
             now = slice(at, at + self.cfg.batch_size)
             x = pick(
@@ -82,16 +83,15 @@ class VmapBackend:
                 self.cfg.augmentation.crop_padding,
                 self.images.black,
             )
-            losses, hits = self.step(live, x, self.images.y[order[:, now]], rate)
-            loss_sum += losses * x.shape[1]
-            hit_sum += hits
+            found.append(self.step(live, x, self.images.y[order[:, now]], rate))
         if not whole:
             for name, values in self.live.items():
                 values[plan.who] = live[name][: len(plan.who)]
-        losses, accuracies = (
-            (total[: len(plan.who)] / order.shape[1]).cpu().numpy() for total in (loss_sum, hit_sum)
+        losses, hits = (
+            torch.stack(steps, 1)[: len(plan.who)].double().cpu().numpy()
+            for steps in zip(*found, strict=True)
         )
-        return losses, accuracies
+        return losses, hits
 
     def step(
         self, live: ensemble.Stack, x: Tensor, y: Tensor, rate: Tensor
