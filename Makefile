@@ -2,14 +2,17 @@
 
 CORES ?= all
 ARGS ?=
+CONFIG ?= config/config.yaml
+PYTHON_VERSION ?= 3.12
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help study ablations test test-quick test-cluster bench bench-quick chaos lint venv
+.PHONY: help study ablations plan test test-quick test-cluster bench bench-quick chaos lint venv
 
 help:
 	@echo 'make study       run the default study (CORES=all); it ends by naming the report'
 	@echo 'make ablations   variants of the embedder on one zoo, three seeds each (hours)'
+	@echo 'make plan        all steps of a study (CONFIG=FILE), to be run where there is no Snakemake (docs/steps.md)'
 	@echo 'make test        every test (ARGS="-k name" passes options on to pytest)'
 	@echo 'make test-quick  the tests that are not marked slow'
 	@echo 'make test-cluster  the study on a Slurm of two nodes on this machine (root, slurm-wlm)'
@@ -32,6 +35,12 @@ ablations: venv
 	snakemake --cores $(CORES) --configfile config/shapes_shared.yaml -- shapes_ablations
 	snakemake --cores $(CORES) --configfile config/shapes_shared.yaml \
 		--config results=results/shapes_independent 'shapes={"init": "independent"}' -- shapes_ablations
+
+plan: venv
+	rm -rf build/packed
+	python -m pip install --disable-pip-version-check --quiet --target build/packed --no-deps --no-compile \
+		--only-binary=:all: --python-version $(PYTHON_VERSION) -c requirements.txt -r envs/packed.txt
+	python workflow/plan.py --configfile $(CONFIG) --out build/plan.json
 
 test: venv
 	python -m pytest --ignore tests/cluster $(ARGS)

@@ -21,7 +21,7 @@ from lib import ensemble, nets
 from lib.config import Training
 from lib.data.images import ImageSplit
 from lib.repro import generator, seed_for
-from lib.training import Engine, TrainedStack, loop, train
+from lib.training import Engine, TrainedStack, group, loop, train
 
 # Every backend: the precision it computes in, how near it must come to a plain loop in double
 # precision (relative, absolute), and how many random trainings are tried.
@@ -360,7 +360,7 @@ def watch(monkeypatch, after=lambda made, plan, epoch: None, judge=lambda made, 
 
     Returns the list of all plans.
     """
-    plans, honest = [], loop.backend
+    plans, honest = [], group.backend
 
     def watched(engine):
         def make(*args):
@@ -382,7 +382,7 @@ def watch(monkeypatch, after=lambda made, plan, epoch: None, judge=lambda made, 
 
         return make
 
-    monkeypatch.setattr(loop, "backend", watched)
+    monkeypatch.setattr(group, "backend", watched)
     return plans
 
 
