@@ -52,7 +52,7 @@ ReturnToService=2
 GresTypes=gpu
 NodeName=DEFAULT CPUs=4 RealMemory=64000 Gres=gpu:2
 NodeName={nodes} NodeHostname={host} NodeAddr=127.0.0.1 Port={ports}
-PartitionName=main Nodes={nodes} Default=YES MaxTime=600 State=UP
+PartitionName=main Nodes={nodes} Default=YES LLN=YES MaxTime=600 State=UP
 """
 
 
@@ -128,6 +128,13 @@ class Slurm:
     def scancel(self, number: str) -> None:
         subprocess.run(["scancel", number], check=True)
 
+    def signal(self, number: str, what: signal.Signals) -> None:
+        """Send a signal to the step that a job runs; Slurm does not hear of it."""
+        for pid in processes():
+            if f"SLURM_JOB_ID={number}" in read(pid, "environ"):
+                if any("/.snakemake/scripts/" in word for word in read(pid, "cmdline")):
+                    os.kill(pid, what)
+
     def states(self) -> dict[str, str]:
         """The state of each node, as far as the controller says."""
         lines = ask("sinfo", "-h", "-N", "-o", "%N %T").splitlines()
@@ -172,14 +179,18 @@ def processes() -> list[int]:
     return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
 
 
+def read(pid: int, what: str) -> list[str]:
+    """The words of `environ` or `cmdline` of a process; none if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/{what}").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return []
+
+
 def belongs(pid: int) -> bool:
     """Whether a process is a daemon or a job of this Slurm."""
-    try:
-        variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:
-        return False
-    marks = (f"NETSPACE_TESTS={CLUSTER}", f"SLURM_CLUSTER_NAME={CLUSTER}")
-    return any(mark.encode() in variables for mark in marks)
+    marks = {f"NETSPACE_TESTS={CLUSTER}", f"SLURM_CLUSTER_NAME={CLUSTER}"}
+    return not marks.isdisjoint(read(pid, "environ"))
 
 
 def kill(pid: int) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import time
 from dataclasses import replace
 
@@ -28,27 +29,37 @@ def test_the_study_has_the_digests_of_a_run_on_one_machine(slurm, on_slurm, stud
 
 def test_lost_jobs_nodes_and_controllers_change_nothing(slurm, on_slurm, study, copied, started):
     files = [f"{folder}/embedder.safetensors" for folder, _ in EMBEDDERS.values()]
-    logs = [copied.results / f"logs/{name}.log" for _, name in EMBEDDERS.values()]
-    for path in [*(copied.results / file for file in files), *logs]:
+    logs = {rule: copied.results / f"logs/{name}.log" for rule, (_, name) in EMBEDDERS.items()}
+    for path in [*(copied.results / file for file in files), *logs.values()]:
         path.unlink()
-    targets = [f"results/tiny/{file}" for file in files]
-    with started(on_slurm(copied, *targets), copied.folder) as (process, said):
-        for log in logs:
-            slurm.wait(log.exists, f"{log.name}: {said.read_text()[-2000:]}", 60 * MINUTES)
-        (cancelled,) = slurm.running("rule_train_embedder")
-        ((lost, node),) = slurm.running("rule_unseen_embedder").items()
+
+    def all_held():
+        assert process.poll() is None, said.read_text()[-5000:]
+        for rule, log in logs.items():
+            if log.exists():
+                for job in slurm.running(f"rule_{rule}"):
+                    slurm.signal(job, signal.SIGSTOP)
+        return all(log.exists() for log in logs.values())
+
+    command = on_slurm(copied, *(f"results/tiny/{file}" for file in files))
+    with started(command, copied.folder) as (process, said):
+        slurm.wait(all_held, "embedders in training", 60 * MINUTES)
+        (lost, node), *others = slurm.running("_embedder").items()
+        cancelled = next(job for job, elsewhere in others if elsewhere != node)
         slurm.scancel(cancelled)
         slurm.kill_node(node)
         slurm.kill_controller()
         time.sleep(10)
         slurm.start_controller()
+        for job in (lost, *(job for job, _ in others)):
+            slurm.signal(job, signal.SIGCONT)
         slurm.wait(lambda: slurm.states().get(node, "").startswith("down"), f"loss of {node}", 180)
         process.wait(60 * MINUTES)
         slurm.start_node(node)
     text = said.read_text()
     assert process.returncode == 0, text[-5000:] + slurm.log()
-    assert f"'{cancelled}' failed, SLURM status is: 'CANCELLED'" in text
-    assert f"'{lost}' failed due to a node failure" in text
+    assert f"SLURM-job '{cancelled}' failed" in text
+    assert f"SLURM-job '{lost}' failed due to a node failure" in text
     for file in files:
         assert content_digest(copied.results / file) == study.digests[file]
     assert "Nothing to be done" in copied.run("--cores", "2").text
