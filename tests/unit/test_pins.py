@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from stand_in_conda import PYPI_NAME
+
 ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
-PYPI_NAME = {"pytorch": "torch", "open3d": "open3d-cpu"}
 PACKAGE_OF_MODULE = {
     "PIL": "pillow",
     "skimage": "scikit-image",
