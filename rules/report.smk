@@ -39,7 +39,7 @@ rule multiarch_report:
     resources:
         **ON_CPU,
     params:
-        study=block(STUDY, exclude={"jobs"}),
+        study=STUDY.of("multiarch"),
         benchmarks=RESULTS / "benchmarks",
         code=code_hash("lib.report.multiarch", "lib.report.run"),
     message:
@@ -68,7 +68,7 @@ rule singlearch_report:
     resources:
         **ON_CPU,
     params:
-        study=block(STUDY, exclude={"jobs"}),
+        study=STUDY.of("singlearch"),
         benchmarks=RESULTS / "benchmarks/singlearch",
         code=code_hash("lib.report.singlearch", "lib.report.run"),
     message:

@@ -64,7 +64,7 @@ rule shapes_report:
     resources:
         **ON_CPU,
     params:
-        study=block(STUDY, exclude={"jobs"}),
+        study=STUDY.of("shapes"),
         benchmarks=RESULTS / "benchmarks/shapes",
         code=code_hash("lib.report.shapes", "lib.report.run"),
     message:

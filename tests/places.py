@@ -86,6 +86,14 @@ def environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith("SNAKEMAKE")}
 
 
+def copy_code(folder: Path) -> Path:
+    """Copy what a run needs of this checkout into an existing folder; returns that."""
+    for part in PARTS:
+        place = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
+        place(ROOT / part, folder / part)
+    return folder
+
+
 @pytest.fixture(name="run")
 def run_fixture():
     """Run a command in a folder: its result."""
@@ -95,11 +103,25 @@ def run_fixture():
 @pytest.fixture(scope="session")
 def source(tmp_path_factory) -> Path:
     """A copy of the code, so that nothing that changes meanwhile makes a finished run stale."""
-    copy = tmp_path_factory.mktemp("project")
-    for part in PARTS:
-        place = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
-        place(ROOT / part, copy / part)
-    return copy
+    return copy_code(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture
+def edit(source):
+    """Change a file of the code for the length of a test."""
+    before = {}
+
+    def change(name, old, new):
+        path = source / name
+        text = path.read_text()
+        assert old in text
+        before[path] = text, path.stat()
+        path.write_text(text.replace(old, new, 1))
+
+    yield change
+    for path, (text, stat) in before.items():
+        path.write_text(text)
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from places import copied, empty, run_fixture, source, study
+from places import copied, edit, empty, run_fixture, source, study
 
-__all__ = ["copied", "empty", "run_fixture", "source", "study"]
+__all__ = ["copied", "edit", "empty", "run_fixture", "source", "study"]
 
 
 def pytest_collection_modifyitems(items):

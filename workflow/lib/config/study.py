@@ -15,6 +15,17 @@ from lib.config.singlearch import SingleArch
 from lib.config.types import Block, Count, Name
 from lib.config.zoo import Teacher, Zoo
 
+# The blocks that each part's results depend on; both spaces of networks ask the teacher, which is
+# a network of the zoo.
+COMMON = {"name", "seed", "results", "threads"}
+NETWORKS = COMMON | {"device", "images", "architectures", "zoo", "teacher", "controls"}
+DEPENDS_ON = {
+    "multiarch": NETWORKS | {"embedder", "explore", "unseen"},
+    "singlearch": NETWORKS | {"singlearch"},
+    "shapes": COMMON | {"shapes"},
+}
+CHANGES_NOTHING = {"zoo": {"max_memory"}, "singlearch": {"ablations"}, "shapes": {"ablations"}}
+
 
 class Study(Block):
     """A whole study."""
@@ -95,6 +106,10 @@ class Study(Block):
         if sets is None:
             return (inner,) if inner else ()
         return tuple(tuple(sorted(names, key=[*inner, *names].index)) for names in sets)
+
+    def of(self, part: str) -> dict[str, Any]:
+        """What a part of the study depends on, as plain values; other parts may change freely."""
+        return self.model_dump(mode="json", include=DEPENDS_ON[part], exclude=CHANGES_NOTHING)
 
     def variant(self, name: str) -> Embedding:
         """The embedder of an ablation: this study's, with what the variant changes.

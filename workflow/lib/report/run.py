@@ -52,10 +52,13 @@ def about_shapes(study: Study) -> str:
 
 
 def run_facts(study: Study, benchmarks: str | Path, artefacts: Iterable[str | Path]) -> dict:
-    """Config, versions, digests of `artefacts`, times of the jobs measured so far, the machine."""
+    """Config, versions, digests of `artefacts`, times of the jobs measured so far, the machine.
+
+    The config holds what `study` was made from: of one part of a study, that part's alone.
+    """
     root = Path(study.results).absolute()
     return {
-        "config": study.model_dump(mode="json"),
+        "config": study.model_dump(mode="json", exclude_unset=True),
         "versions": versions(),
         "digests": {
             Path(path).absolute().relative_to(root).as_posix(): content_digest(path)
