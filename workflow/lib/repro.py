@@ -17,7 +17,8 @@ import numpy as np
 from lib import devices
 from lib.atomic import atomic as atomic
 
-LIBRARIES = ("torch", "llvmlite", "numpy", "h5py", "pandas", "scikit-learn", "snakemake")
+LIBRARIES = ("torch", "llvmlite", "numpy", "scipy", "h5py", "pandas", "scikit-learn")
+LIBRARIES += ("scikit-image", "open3d", "open3d-cpu", "snakemake")  # PyPI's open3d without CUDA
 ROOT = Path(__file__).parent
 # What a config says reaches the rules as values; messages, progress, checkpoints, how files reach
 # the disk and which of several equal GPUs is used change no result.

@@ -1,5 +1,7 @@
 """Sample the signed distances around some shapes: where fields are trained, and where judged."""
 
+import json
+
 import numpy as np
 
 from lib.data.meshes import read_mesh
@@ -7,7 +9,7 @@ from lib.data.sdf import sample, write_samples
 from lib.data.solid import Solid
 from lib.fields import shape_name
 from lib.progress import job, track
-from lib.repro import seed_for
+from lib.repro import seed_for, versions
 
 params = snakemake.params
 with job(f"samples {snakemake.wildcards.shard}", snakemake.log[0]):
@@ -20,5 +22,6 @@ with job(f"samples {snakemake.wildcards.shard}", snakemake.log[0]):
         near.append((name, *sample(*mesh, cfg["samples"], rng, near=cfg["near"])))
         points = rng.uniform(-1, 1, (cfg["uniform"], 3)).astype(np.float32)
         uniform.append((name, points, Solid(*mesh).signed_distance(points)))
-    write_samples(snakemake.output.near, near)
-    write_samples(snakemake.output.uniform, uniform)
+    made_with = {"versions": json.dumps(versions())}
+    write_samples(snakemake.output.near, near, made_with)
+    write_samples(snakemake.output.uniform, uniform, made_with)
