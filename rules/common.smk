@@ -2,6 +2,7 @@
 
 import os
 import re
+from functools import cache
 
 from lib import lifeline
 from lib.atomic import check_folder
@@ -33,6 +34,9 @@ try:
     IMPORTED = {name: zoo_files(path) for name, path in STUDY.zoo.imported.items()}
 except InputError as error:
     raise WorkflowError(str(error))
+
+# Every job asks for it, and it is as the code was when the workflow was read.
+code_hash = cache(code_hash)
 
 RESULTS = Path(STUDY.results)
 ARCHITECTURES = list(STUDY.architectures)
@@ -77,6 +81,7 @@ def trained_as(model, keys):
     return block(model, include=keys, exclude={"embedder": {"seeds"}})
 
 
+@cache
 def instances(architecture):
     """The instances of each shard of an architecture, by the shard's number in file names."""
     return numbered(STUDY.zoo.of(architecture).total, STUDY.zoo.shard_size)
