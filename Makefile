@@ -7,7 +7,8 @@ PYTHON_VERSION ?= 3.12
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help study ablations plan test test-quick test-cluster bench bench-quick chaos lint venv
+.PHONY: help study ablations plan test test-quick test-cluster bench bench-quick chaos determinism lint \
+	venv
 
 help:
 	@echo 'make study       run the default study (CORES=all); it ends by naming the report'
@@ -19,6 +20,7 @@ help:
 	@echo 'make bench       speed of the zoo engine, the store, embedders and meshing (half an hour)'
 	@echo 'make bench-quick the same in about two minutes, less exactly'
 	@echo 'make chaos       a small study, killed twenty times: the same results (a quarter of an hour)'
+	@echo 'make determinism one small study run in many ways; are all digests equal? (25 minutes)'
 	@echo 'make lint        ruff, snakefmt and snakemake --lint'
 	@echo 'make venv        only create or refresh .venv'
 
@@ -57,12 +59,17 @@ bench: venv
 	python -m lib.bench.store --out results/bench/store.json
 	python -m lib.bench.embedder --out results/bench/embedder.json
 	python -m lib.bench.meshing --out results/bench/meshing.json
+	python -m lib.bench.dag --out results/bench/dag.json
 
 bench-quick: venv
 	python -m lib.bench.zoo --quick --out results/bench/zoo.json
 	python -m lib.bench.store --quick --out results/bench/store.json
 	python -m lib.bench.embedder --quick --out results/bench/embedder.json
 	python -m lib.bench.meshing --quick --out results/bench/meshing.json
+	python -m lib.bench.dag --quick --out results/bench/dag.json
+
+determinism: venv
+	python tests/determinism.py --write $(ARGS)
 
 # Four kills to each study; CHAOS_SEED=n for other moments.
 chaos: venv
