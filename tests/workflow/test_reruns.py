@@ -1,7 +1,6 @@
 """What is up to date stays; what changes re-runs, with what depends on it and nothing else."""
 
 import ast
-import os
 
 import pytest
 
