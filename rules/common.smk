@@ -166,9 +166,10 @@ def reports():
 
 def failures(logs):
     """What a failed run ends with: each failed step, its log and the last lines of it."""
+    # `\s`, as `snakemake --lint` takes the word with a space for the beginning of one.
     errors = (
         r"(?:Command '.*' (.+)\n\[.*\]\n)?"
-        r"Error in rule (\w+):\n(?:    .*\n)*?    log: (.+?) \(check log"
+        r"Error in rule\s(\w+):\n(?:    .*\n)*?    log: (.+?) \(check log"
     )
     text, told = "".join(Path(log).read_text() for log in logs), {}
     for end, rule, file in re.findall(errors, text):
