@@ -19,7 +19,7 @@ CLUSTER = "netspace-tests"
 NODES = {"n1": 17101, "n2": 17102}
 TOOLS = ("slurmctld", "slurmd", "sbatch", "squeue", "srun", "scancel", "sinfo")
 READY = 60  # seconds
-UNIFIED = Path("/sys/fs/cgroup/cgroup.controllers")  # where control groups are of version 2
+UNIFIED = Path("/sys/fs/cgroup/cgroup.controllers").exists()  # control groups are of version 2
 SLURM = """\
 ClusterName={cluster}
 SlurmctldHost={host}(127.0.0.1)
@@ -88,7 +88,7 @@ class Slurm:
                 ports=",".join(map(str, NODES.values())),
             ),
             "gres.conf": f"Name=gpu File={folder}/gpu[0-1]\n",
-            "cgroup.conf": "IgnoreSystemd=yes\n" if UNIFIED.exists() else "CgroupPlugin=cgroup/v1\n",
+            "cgroup.conf": f"{'IgnoreSystemd=yes' if UNIFIED else 'CgroupPlugin=cgroup/v1'}\n",
         }
 
     def start(self) -> None:
