@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
@@ -14,8 +15,9 @@ from lib import ensemble
 from lib.config import ConfigError, Controls, Embedding, SingleArch
 from lib.embed import losses, singlearch
 from lib.embed.arm import EmbedderError, Space
+from lib.embed.fitting import RIDGE, bend, fit_last, weigh
 from lib.embed.product import Embedder, load_embedder, make_arm
-from lib.embed.readout import beheaded, fit_last
+from lib.embed.readout import beheaded
 from lib.embed.refine import refine
 from lib.evaluate import performance, single_ablation
 from lib.evaluate import singlearch as evaluation
@@ -130,6 +132,46 @@ def test_a_last_layer_that_gives_the_logits_is_found():
     assert torch.allclose(found, last, atol=2e-3)
     each = fit_last(features.expand(3, -1, -1) + 0, features @ last)
     assert torch.allclose(each, found, atol=1e-4)
+
+
+def test_a_step_of_trunk_and_last_layer_is_that_of_least_squares():
+    features, tangents = logits(60, 4, 1)[..., 0], logits(5, 60, 3, seed=1)
+    features[:, -1] = 1
+    wanted = logits(2, 60, 4, seed=2)
+    last = fit_last(features[None], wanted)
+    found = bend(tangents, features, last, wanted, iterations=30)
+    ridge = (RIDGE * 60 * features.square().mean()).sqrt() * torch.eye(4)
+    for network in range(2):
+        root = weigh(wanted)[network].sqrt()
+        effects = tangents @ last[network, :-1]  # M, B, K
+        rows = [(root * effect).T.flatten() for effect in effects]
+        rows = torch.stack([torch.cat([row, torch.zeros(16)]) for row in rows], 1)
+        layers = torch.block_diag(*(root[:, k, None] * features for k in range(4)))
+        layers = torch.cat([layers, torch.block_diag(ridge, ridge, ridge, ridge)])
+        rest = (root * (wanted[network] - features @ last[network])).T.flatten()
+        solved = torch.linalg.lstsq(
+            torch.cat([rows, layers], 1), torch.cat([rest, torch.zeros(16)])[:, None]
+        )
+        assert torch.allclose(found[network], solved.solution[:5, 0], atol=1e-3)
+
+
+@torch.no_grad()
+def test_the_encoder_moves_the_trunk_towards_what_a_network_answers(toy):
+    networks = toy.zoo["test"][NAME].flat
+    arm = prepared(toy)
+    arm.settle({NAME: toy.zoo["train"][NAME].flat}, generator("s"))
+    still = copy.deepcopy(arm)
+    still.options = still.options.model_copy(update={"iterations": 0})
+    wanted = arm.space.predict(networks, arm.probes)
+    moved, unmoved = arm.encode(NAME, networks), still.encode(NAME, networks)
+    count = len(arm.directions)
+    assert moved[:, -count:].any(1).all() and not unmoved[:, -count:].any()
+
+    def distance(latents):
+        difference = arm.run(NAME, latents, arm.probes) - wanted
+        return (difference - difference.mean(-1, keepdim=True)).square().mean((1, 2))
+
+    assert (distance(moved) < distance(unmoved)).all()
 
 
 def test_a_network_without_its_last_layer_gives_what_that_was_given(toy):

@@ -9,8 +9,8 @@ closed form. The features are trained through that solution (variable projection
 SIAM J. Numer. Anal. 1973). Only weights enter, as in `probing`.
 
 What of the latent is left beyond the last layer moves the trunk along a few directions: those in
-which the training networks' losses change most. The encoder leaves them at zero; refinement of a
-latent uses them.
+which the training networks' losses change most. The encoder finds out how far by one Gauss-Newton
+step on the probes, and fits the last layer anew.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ import copy
 from collections.abc import Mapping
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from lib.config import Embedding
 from lib.embed import losses
 from lib.embed.arm import Arm, EmbedderError, Space, arm
+from lib.embed.fitting import RIDGE, bend, fit_last
 from lib.embed.measures import choose_probes, layer_spread
 from lib.prep import Layout
 
-SHARP = 0.25  # temperature, in spreads of the logits, at which two answers count as close
-FLOOR = 0.05  # least weight of a logit in the fit, where the most is 0.25
-RIDGE = 1e-4  # in units of the mean square of a feature
 PART = 4  # in training a last layer is fitted on one part in so many of the probes
 REACH = 3.0  # how far a latent's number moves the trunk, in spreads of its parameters
 CHUNK = 64  # networks whose gradients are taken at once
+NUDGE = 0.1  # a move of the trunk that shows what it changes
 SMALL = 0.01  # least spread of a number of the latent, in units of the largest
 
 
@@ -42,6 +42,16 @@ class Readout(Arm):
 
     A latent with fewer numbers than the last layer holds its principal components.
     """
+
+    class Options(Arm.Options):
+        """See `Arm.Options`."""
+
+        iterations: int = Field(
+            12,
+            ge=0,
+            description="of conjugate gradients, in which the encoder finds how far the trunk "
+            "moves; 0: it stays",
+        )
 
     def __init__(
         self, spaces: Mapping[str, Space], cfg: Embedding, image: tuple[int, ...], classes: int
@@ -72,10 +82,19 @@ class Readout(Arm):
         self.base = nn.Parameter(torch.zeros(self.body.layout.size))
         self.register_buffer("axes", torch.eye(whole)[: self.kept])
         self.register_buffer("directions", torch.zeros(moves, self.body.layout.size))
+        self._tangents: Tensor | None = (
+            None  # of the features on the probes, once they are asked for
+        )
 
     def _apply(self, fn, recurse: bool = True) -> Readout:
         self.body.module._apply(fn)
+        self._tangents = None
         return super()._apply(fn, recurse)
+
+    def load_state_dict(self, *arguments, **keys):
+        """See `torch.nn.Module`."""
+        self._tangents = None
+        return super().load_state_dict(*arguments, **keys)
 
     @torch.no_grad()
     def prepare(
@@ -102,6 +121,7 @@ class Readout(Arm):
             parts = zip(last.split(CHUNK), wanted.split(CHUNK), strict=True)
             gradients = torch.cat([self._gradients(*part) for part in parts])
             self.directions.copy_(REACH * principal(gradients, len(self.directions), rng))
+            self._tangents = None
 
     def _standardise(self, flat: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Make latents of training networks [n, P] uncorrelated numbers of unit spread.
@@ -149,14 +169,29 @@ class Readout(Arm):
         """See `Arm`."""
         wanted, log_spread = self._split(seen)
         moves = seen.new_zeros(len(seen), len(self.directions))
-        probes = self.probes
-        if torch.is_grad_enabled():  # in training
+        probes, training = self.probes, torch.is_grad_enabled()
+        if training:
             part = slice(self.step % PART, None, PART)
             probes, wanted = probes[part], wanted[:, part]
-        found = fit_last(self._features(self._trunks(moves), probes), wanted)
+        features = self._features(self._trunks(moves), probes)
+        found = fit_last(features, wanted)
+        if not training and self.options.iterations and self.directions[:1].any():
+            moves, found = self._follow(features[0], found, wanted)
         held = ((self.root.T @ found).flatten(1) - self.centre) @ self.axes.T / self.spread
         mean, spread = self.log_spread
         return torch.cat([(log_spread - mean) / spread, held, moves], 1)
+
+    def _follow(self, features: Tensor, last: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+        """Moves of the trunk [n, M] towards logits [n, B, K], and last layers on top of them."""
+        if self._tangents is None:
+            nudges = NUDGE * torch.eye(len(self.directions), device=features.device)
+            moved = [self._features(self._trunks(m), self.probes) for m in nudges.split(CHUNK)]
+            self._tangents = torch.cat([(part - features)[..., :-1] / NUDGE for part in moved])
+        moves, found = [], []
+        for part in zip(last.split(CHUNK), wanted.split(CHUNK), strict=True):
+            moves.append(bend(self._tangents, features, *part, self.options.iterations))
+            found.append(fit_last(self._features(self._trunks(moves[-1]), self.probes), part[1]))
+        return torch.cat(moves), torch.cat(found)
 
     def classify(self, latent: Tensor) -> Tensor:
         """See `Arm`; there is one architecture."""
@@ -236,25 +271,3 @@ def assemble(bodies: Tensor, last: Tensor, place: Tensor) -> Tensor:
     """Networks [n, P] of all before the last layer [n or 1, P'] and last layers [n, F + 1, K]."""
     weight, bias = last[:, :-1].transpose(1, 2), last[:, -1]
     return torch.cat([bodies.expand(len(last), -1), weight.flatten(1), bias], 1)[:, place]
-
-
-def fit_last(features: Tensor, wanted: Tensor) -> Tensor:
-    """Last layers [n, F, K] that give logits [n, B, K] from features [n or 1, B, F].
-
-    Weighted least squares, each class for itself. A logit weighs p (1 - p), the curvature of the
-    cross entropy there (p: the wanted probability at temperature `SHARP`), but at least `FLOOR`.
-    """
-    images, count = wanted.shape[1], features.shape[-1]
-    p = (wanted / SHARP).softmax(-1)
-    weight = p * (1 - p) + FLOOR
-    weight = (weight / weight.mean((1, 2), keepdim=True)).transpose(1, 2)  # n, K, B
-    if len(features) == 1:  # one matrix product for all
-        pairs = (features[0][:, :, None] * features[0][:, None]).flatten(1)
-        gram = (weight @ pairs).unflatten(-1, (count, count))
-    else:
-        turned = features.transpose(1, 2)
-        gram = (weight[:, :, None] * turned[:, None]) @ features[:, None]
-    right = (weight * wanted.transpose(1, 2)) @ features
-    ridge = RIDGE * features.square().mean((1, 2))[:, None, None, None]
-    eye = torch.eye(count, device=features.device)
-    return torch.linalg.solve(gram / images + ridge * eye, right / images).transpose(1, 2)

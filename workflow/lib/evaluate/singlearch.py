@@ -16,10 +16,11 @@ from lib import ensemble
 from lib.config import Controls, Embedding, SingleArch
 from lib.data.images import ImageSplit
 from lib.embed.arm import EmbedderError
+from lib.embed.fitting import fit_last
 from lib.embed.fresh import fresh_networks
 from lib.embed.multiarch import noisy_images
 from lib.embed.product import Embedder
-from lib.embed.readout import assemble, beheaded, fit_last
+from lib.embed.readout import assemble, beheaded
 from lib.embed.refine import Run, refine
 from lib.embed.singlearch import own_loss, spread_of
 from lib.evaluate import controls
