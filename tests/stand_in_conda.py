@@ -101,7 +101,7 @@ def main(arguments: list[str]) -> None:
         print(json.dumps({"get": {"channel_priority": "strict"}}))
     elif arguments[:2] == ["env", "create"]:
         create(*(Path(arguments[arguments.index(key) + 1]) for key in ("--file", "--prefix")))
-    else:
+    elif arguments[0] != "clean":
         sys.exit(f"this stand-in for conda does not know: {shlex.join(arguments)}")
 
 
