@@ -22,6 +22,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from lib.errors import InputError
+from lib.lifeline import announce
 from lib.repro import atomic
 
 TYPE, VERSION = "netspace-plan", 1
@@ -165,7 +166,7 @@ def work_off(
     minutes: float | None = None,
     at_once: int = 1,
 ) -> int:
-    """Run the steps of a plan that are not done, each in a process of its own.
+    """Run the steps of a plan that are not done, each in a process that ends with this one.
 
     Args:
         plan: the plan.
@@ -182,6 +183,7 @@ def work_off(
     """
     end = time.monotonic() + 60 * minutes if minutes else float("inf")
     steps = chosen(plan, rules)
+    announce()
     left = [step for step in steps if not step.done()]
     print(f"{len(steps) - len(left)} of {len(steps)} steps are done", flush=True)
     running: dict[int, tuple] = {}
