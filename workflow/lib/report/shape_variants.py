@@ -136,8 +136,8 @@ def limits(frame: pd.DataFrame, changes: Changes) -> Iterator[str]:
     held, known = (_of(frame, split).loc[best, "share"] for split in ("validation", "train"))
     yield (
         f"“{best}” keeps {percent(known)} of training shapes and {percent(held)} of validation "
-        "shapes: what training shapes lack is a matter of latent, decoder and training, the rest "
-        "one of how many shapes it knows."
+        "shapes: the difference is what more shapes could add, the rest a matter of latent, "
+        "decoder and training."
     )
 
 
