@@ -4,6 +4,8 @@
 # python3.11 that is Python 3.11 or 3.12 and can create virtual environments.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+exec 9<pyproject.toml
+flock 9 # one at a time
 
 digest() { { pwd; cat "$@"; } | sha256sum | cut -d ' ' -f 1; }
 current() { [ "$(cat "$1" 2>/dev/null)" = "$2" ]; }
