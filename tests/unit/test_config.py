@@ -262,7 +262,11 @@ def test_test_networks_stay_when_a_zoo_grows():
         ("name", 3, ["must be text", "got 3"]),
         ("results", "", ["at least 1 character", "got ''"]),
         ("device", "tpu", ["must be 'cpu' or 'cuda'", "got 'tpu'"]),
-        ("images.source", "mnist", ["must be 'digits', 'cifar10' or 'folder'", "got 'mnist'"]),
+        (
+            "images.source",
+            "mnist",
+            ["must be 'digits', 'cifar10', 'tiny_imagenet' or 'folder'", "got 'mnist'"],
+        ),
         ("images.size", 28, ["must be 8, 32 or 64", "got 28"]),
         ("images.channels", 2, ["must be 1 or 3", "got 2"]),
         ("images.channels", True, ["true and false are not allowed", "got True"]),
