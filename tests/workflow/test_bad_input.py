@@ -8,7 +8,8 @@ import pytest
 
 FIELDS = {
     "sead=3": "sead: no such key; did you mean seed? known keys are name, seed",
-    "images={source: mnist}": "images.source: must be 'digits', 'cifar10' or 'folder', got 'mnist'",
+    "images={source: mnist}": "images.source: must be 'digits', 'cifar10', 'tiny_imagenet' or "
+    "'folder', got 'mnist'",
     "zoo={shard_size: 0, instances: {train: 0}, training: {learning_rate: -0.1}}": """
   zoo.instances.train: must be greater than or equal to 1, got '0'
   zoo.shard_size: must be greater than or equal to 1, got '0'
