@@ -47,7 +47,7 @@ def test_larger_batches_and_larger_images_take_more():
     assert running("VanillaCNN", 64, 32) > 5 * running("VanillaCNN", 64)
 
 
-MEASURE = """
+MEASURE = r"""
 import re, sys, torch
 sys.path.insert(0, {folder!r})
 from test_memory import build, split

@@ -120,7 +120,7 @@ DAMAGE = {
     "binary": (lambda p: Path(f"{p}.json").write_bytes(b"\xff\xfe"), "not a whole embedder"),
     "a later version": (lambda p: edit_card(p, version=2), "not an embedder of version 1"),
     "another type": (lambda p: edit_card(p, type="zoo"), "not an embedder of version 1"),
-    "other classes": (lambda p: edit_card(p, classes=["a", "b"]), "not a whole embedder"),
+    "other classes": (lambda p: edit_card(p, classes=["a", "b"]), "its tensors are not those"),
     "other networks": (lambda p: edit_card(p, architectures=["VGG"]), "unknown architecture 'VGG'"),
     "another arm": (lambda p: edit_card(p, embedder={"arm": "x"}), "unknown embedder arm 'x'"),
     "a wrong setting": (lambda p: edit_card(p, embedder={"size": 3}), "not a whole embedder"),
