@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lib.benchmarks import cpu_seconds
 from lib.evaluate.variants import of_networks, of_shapes
 from lib.report import charts, shape_variants, single_variants, variants
-from lib.report.run import cpu_seconds
 from lib.report.style import Look
 from lib.study import parse_study
 from report_fixture import RUN

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
+from lib.benchmarks import cpu_seconds
 from lib.evaluate.ablation import markdown, summary
 from lib.progress import job
-from lib.report.run import cpu_seconds
 from lib.repro import atomic
 
 with job("ablations", snakemake.log[0]):

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+from lib.benchmarks import cpu_seconds
 from lib.config import Study
 from lib.progress import job
 from lib.report import charts, shape_variants, single_variants, variants
 from lib.report.inputs import read_table
-from lib.report.run import cpu_seconds, run_facts
+from lib.report.run import run_facts
 from lib.repro import atomic
 
 params, output = snakemake.params, snakemake.output

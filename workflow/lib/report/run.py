@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from statistics import median
 
+from lib.benchmarks import rows_of
 from lib.config import Study
 from lib.digests import content_digest
 from lib.repro import versions
@@ -16,6 +15,7 @@ from lib.repro import versions
 SOURCES = {
     "digits": "scikit-learn's handwritten digits",
     "cifar10": "CIFAR-10",
+    "tiny_imagenet": "TinyImageNet",
     "folder": "images from a folder",
 }
 
@@ -74,19 +74,5 @@ def _times(folder: Path) -> list[dict]:
     found = []
     for path in sorted(folder.rglob("*.tsv")):
         step = path.relative_to(folder).with_suffix("").as_posix()
-        found += [{"step": step, "seconds": float(row["s"])} for row in _rows(path)]
+        found += [{"step": step, "seconds": float(row["s"])} for row in rows_of(path)]
     return found
-
-
-def cpu_seconds(benchmarks: Mapping[str, Iterable[str | Path]]) -> dict[str, float]:
-    """Seconds of one processor that a job took, the median of some, from benchmark files."""
-    found = {}
-    for name, paths in benchmarks.items():
-        rows = (row for path in paths for row in _rows(path))
-        found[name] = median(float(row["cpu_time"]) for row in rows)
-    return found
-
-
-def _rows(path: str | Path) -> list[dict[str, str]]:
-    with open(path, newline="") as stream:
-        return list(csv.DictReader(stream, delimiter="\t"))
