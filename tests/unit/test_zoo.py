@@ -323,3 +323,14 @@ def test_outputs_are_those_of_each_network(catalogue, trained, splits):
 def test_several_architectures_are_no_stack(catalogue):
     with pytest.raises(CatalogueError, match="one architecture at a time"):
         zoo.load_stack(catalogue, catalogue.frame)
+
+
+def test_the_same_networks_are_the_same_bytes(tmp_path):
+    engine = {"kernels": "vmap", "width": 3, "precision": "float32", "device": "cpu"}
+    kept = TrainedStack({"w": torch.zeros(2, 1)}, {"seed": [1, 2]}, engine)
+    found = set()
+    for k in range(8):
+        save_raw(kept, tmp_path / f"{k}.safetensors", tmp_path / "x.csv")
+        found.add((tmp_path / f"{k}.safetensors").read_bytes())
+    assert len(found) == 1
+    assert load_raw(tmp_path / "0.safetensors", tmp_path / "x.csv").engine == engine

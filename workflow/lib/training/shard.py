@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -53,8 +54,9 @@ def train_shard(
 def save_raw(trained: TrainedStack, tensors: str | Path, table: str | Path) -> None:
     """Keep a trained shard as it is: stacked states (safetensors) and their columns (CSV)."""
     states = {k: v.cpu().contiguous() for k, v in trained.stack.items()}
+    # One entry: safetensors writes several in any order, and the same networks are the same bytes.
     with atomic(tensors) as temporary:
-        save_file(states, temporary, {k: str(v) for k, v in trained.engine.items()})
+        save_file(states, temporary, {"engine": json.dumps(trained.engine)})
     with atomic(table) as temporary, open(temporary, "w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(trained.columns)
@@ -65,5 +67,5 @@ def load_raw(tensors: str | Path, table: str | Path) -> TrainedStack:
     """What `save_raw` kept."""
     with safe_open(tensors, "pt") as file:
         stack = {name: file.get_tensor(name) for name in file.keys()}
-        engine = {k: int(v) if v.isdecimal() else v for k, v in (file.metadata() or {}).items()}
+        engine = json.loads(file.metadata()["engine"])
     return TrainedStack(stack, pd.read_csv(table).to_dict("list"), engine)
