@@ -16,6 +16,8 @@ from lib.digests import content_digest
 ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = ("mesh", "report", "torch")
 STEP = re.compile(r'"\.\./envs/(\w+)\.yaml".*?"\.\./workflow/scripts/(\w+\.py)"', re.DOTALL)
+# What Snakemake needs itself, and others import where they find it.
+NEEDS = {"charset_normalizer", "psutil", "tabulate", "wcwidth"}
 TARGETS = ("images/train.h5", "shapes/weights/catalogue.csv")
 
 
@@ -64,9 +66,8 @@ def test_each_step_runs_in_its_environment_and_borrows_no_package_but_snakemake(
     assert mesh[0] == {"shapes_meshes.py", "shapes_samples.py"}
     fields = {"train_fields.py", "extract_fields.py", "catalogue.py"}
     assert torch[0] == fields | {"prepare_images.py"}
-    # The last two are Snakemake's own, which torch imports where it finds them.
     borrowed = {name for name in mesh[1] | torch[1] if not name.startswith("snakemake")}
-    assert borrowed <= {"tabulate", "wcwidth"}
+    assert borrowed <= NEEDS
 
 
 def test_results_are_the_same_in_environments(made, study):
