@@ -19,8 +19,8 @@ help:
 	@echo 'make test-cluster  the study on a Slurm of two nodes on this machine (root, slurm-wlm)'
 	@echo 'make bench       speed of the zoo engine, the store, embedders and meshing (half an hour)'
 	@echo 'make bench-quick the same in about two minutes, less exactly'
-	@echo 'make chaos       a small study, killed twenty times: the same results (a quarter of an hour)'
-	@echo 'make determinism one small study run in many ways; are all digests equal? (25 minutes)'
+	@echo 'make chaos       a small study, killed twenty times: the same results'
+	@echo 'make determinism one small study run in many ways; are all digests equal?'
 	@echo 'make lint        ruff, snakefmt and snakemake --lint'
 	@echo 'make venv        only create or refresh .venv'
 

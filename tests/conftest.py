@@ -1,10 +1,19 @@
 """In continuous integration a skip is a failure, unless the machine could not have run it."""
 
 import os
+from pathlib import Path
 
 import pytest
 
 EXCUSE = "not on this machine:"
+SLOW = [Path(__file__).parent / folder for folder in ("chaos", "cluster", "workflow")]
+
+
+def pytest_collection_modifyitems(items):
+    """Mark as slow what runs Snakemake."""
+    for item in items:
+        if any(folder in item.path.parents for folder in SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

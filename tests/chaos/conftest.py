@@ -1,7 +1,5 @@
 """A small study that is disturbed in every way, and the same study undisturbed."""
 
-from pathlib import Path
-
 import pytest
 from small import SMALL
 from watch import watched
@@ -9,13 +7,6 @@ from watch import watched
 from places import Place, empty, run_fixture, source
 
 __all__ = ["empty", "run_fixture", "source"]
-
-
-def pytest_collection_modifyitems(items):
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

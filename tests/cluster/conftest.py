@@ -18,13 +18,6 @@ __all__ = ["copied", "empty", "run_fixture", "source", "study"]
 TINY = ("--slurm-init-seconds-before-status-checks", "1", "--group-components", "shard=4")
 
 
-def pytest_collection_modifyitems(items):
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.slow)
-
-
 @pytest.fixture(scope="session")
 def slurm(source, tmp_path_factory) -> Slurm:
     """A Slurm of two nodes without accounting."""
