@@ -1,4 +1,4 @@
-"""Damaged and forged input for every reader: `python tests/fuzz.py GROUP FOLDER`.
+"""Damaged and forged input for every reader: `python tests/fuzz.py GROUP FOLDER [TIMES]`.
 
 A process of its own, with limits: where a library below crashes, hangs or fills the memory, it
 dies, and the test that started it says on which input. Prints JSON: how many inputs each reader was
@@ -42,6 +42,19 @@ edits = st.lists(
     min_size=1,
     max_size=3,
 )
+
+
+def examples(count: int) -> settings:
+    """So many examples, the same in every run; more where the command line says how many times."""
+    count *= int(sys.argv[3]) if len(sys.argv) > 3 else 1
+    return settings(
+        derandomize=True,
+        database=None,
+        deadline=None,
+        max_examples=count,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
 
 
 def damaged(data: bytes, changes: list, head: int | None = None) -> bytes:
@@ -114,14 +127,7 @@ class Fuzz:
             (folder / own).write_bytes(data)
         names = sorted(files)
 
-        @settings(
-            derandomize=True,
-            database=None,
-            deadline=None,
-            max_examples=count,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )
+        @examples(count)
         @given(st.integers(0, len(names) - 1), edits)
         def run(which: int, changes: list) -> None:
             path = folder / names[which]
@@ -135,14 +141,7 @@ class Fuzz:
     def values(self, name: str, strategy: st.SearchStrategy, count: int, read: Callable) -> None:
         """Read values of a strategy."""
 
-        @settings(
-            derandomize=True,
-            database=None,
-            deadline=None,
-            max_examples=count,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )
+        @examples(count)
         @given(strategy)
         def run(value) -> None:
             self.last.write_text(f"{name}: {value!r}"[:2000])

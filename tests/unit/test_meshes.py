@@ -170,6 +170,37 @@ def test_squares_become_triangles():
     assert mesh.faces.shape == (12, 3) and mesh.mended == ""
 
 
+TETRAHEDRON = ["v 0 0 0", "v 1 0 0", "v 0 1 0", "v 0 0 1"]
+FACES = ["f 1 3 2", "f 1 2 4", "f 1 4 3", "f 2 3 4"]
+
+
+def test_the_ways_to_write_an_obj_are_understood():
+    plain = parse("a.obj", "\n".join(TETRAHEDRON + FACES).encode())
+    others = ["# a comment", "vn 0 0 1", "vt 0 0", "usemtl wood", "g leg", "s off"]
+    vertices = ["v 0 0 0 1.0", "v\t1.e0 +0 0", "v 0 1 -0.0", "v 0 0 \\", "  1"]
+    faces = ["f 1/1 3/1 2/1", "f 1//1 2//1 4//1", "f -4/1/1 -1/1/1 -2/1/1", " f 2 3 4 "]
+    found = parse("a.obj", "\r\n".join(others + vertices + faces).encode())
+    assert (found.vertices == plain.vertices).all() and (found.faces == plain.faces).all()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("v 1 2", "line 9 is no vertex"),
+        ("v 1 2 x", "line 9 is no vertex"),
+        ("f 1 2", "line 9 is no face"),
+        ("f 1 2 0", "line 9 is no face"),
+        ("f 1 2 3.5", "line 9 is no face"),
+        ("f 1 2 -5", "line 9 is no face"),
+        ("f 1 2 5", "a triangle with vertex 4, but only 4 vertices"),
+        ("f 1 2 99999999999999999999", "line 9 is no face"),
+    ],
+)
+def test_a_damaged_obj_is_refused_by_its_line(line, message):
+    with pytest.raises(MeshError, match=message):
+        parse("a.obj", "\n".join([*TETRAHEDRON, *FACES, line]).encode())
+
+
 def with_nan():
     vertices, faces = box()
     vertices[3, 1] = np.nan

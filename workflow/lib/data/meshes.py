@@ -20,7 +20,8 @@ PLY = (
     "property float z\nelement face {}\nproperty list uchar int vertex_indices\nend_header\n"
 )
 FACE = np.dtype([("count", "u1"), ("vertices", "<i4", 3)])
-OTHER_FILES = re.compile(rb"^[ \t]*(mtllib|maplib|call|csh)\b[^\n]*", re.M)
+NUMBER = re.compile(rb"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?|[-+]?(nan|inf)", re.I)
+CORNER = re.compile(rb"([-+]?[1-9]\d{0,9})(/[-+]?\d*){0,2}")
 EXTENT = 0.9  # of [-1, 1] that a shape fills along its longest side
 
 
@@ -187,13 +188,11 @@ def _read(name: str, data: bytes) -> tuple[np.ndarray, np.ndarray]:
 def _modest(suffix: str, data: bytes) -> bytes:
     """The bytes of a mesh file that open3d may read: it believes the numbers that PLY and OFF tell.
 
-    Lines of an OBJ file that name other files, which would be opened, are taken out.
-
     Raises:
-        MeshError: more vertices or faces are announced than the file has bytes.
+        MeshError: more vertices or faces are announced than the file has bytes; see `_plain_obj`.
     """
     if suffix == ".obj":
-        return OTHER_FILES.sub(b"", data)
+        return _plain_obj(data)
     told = []
     if suffix == ".ply":
         header = data.partition(b"end_header")[0]
@@ -207,6 +206,33 @@ def _modest(suffix: str, data: bytes) -> bytes:
                 f"announces {number[:20].decode()} vertices or faces, but has {len(data)} bytes"
             )
     return data
+
+
+def _plain_obj(data: bytes) -> bytes:
+    """An OBJ file with its vertices and faces alone: what else is in some crashes open3d.
+
+    Other files that it names, which would be opened, go with the rest.
+
+    Raises:
+        MeshError: a line of a vertex or face is none.
+    """
+    kept, count = [], 0
+    for number, line in enumerate(re.sub(rb"\\\r?\n", b"  ", data).split(b"\n"), 1):
+        word, *rest = line.split() or [b""]
+        if word == b"v":
+            if len(rest) < 3 or not all(map(NUMBER.fullmatch, rest[:3])):
+                raise MeshError(f"is damaged: line {number} is no vertex")
+            kept.append(b"v " + b" ".join(rest[:3]))
+            count += 1
+        elif word == b"f":
+            corners = [found and int(found[1]) for found in map(CORNER.fullmatch, rest)]
+            if len(corners) < 3 or not all(corners) or -min(corners) > count:
+                raise MeshError(f"is damaged: line {number} is no face")
+            kept.append(b"f " + b" ".join(b"%d" % k for k in corners))
+    most = max((int(k) for line in kept if line[:1] == b"f" for k in line.split()[1:]), default=0)
+    if most > count:
+        raise MeshError(f"has a triangle with vertex {most - 1}, but only {count} vertices")
+    return b"\n".join(kept) + b"\n"
 
 
 def _merged(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
