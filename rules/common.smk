@@ -9,6 +9,7 @@ from lib.atomic import check_folder
 from lib.checkpoint import clear
 from lib.config import parse_memory
 from lib.data.images import check_source
+from lib.data.shapes import PROCEDURAL
 from lib.data.shapes import check as check_shapes
 from lib.embed.arm import find_arm
 from lib.errors import InputError

@@ -1,6 +1,6 @@
 """The space of shapes: meshes, signed distances, the fields trained on them, their embedder.
 
-Output: shapes/shapes.csv, shapes/samples/shard_*.h5, shapes/zoo/SIREN/shard_*.{safetensors,csv},
+Output: shapes/source, shapes/shapes.csv, shapes/samples/shard_*.h5, shapes/zoo/SIREN/shard_*.{safetensors,csv},
 shapes/weights/SIREN/shard_*.h5, shapes/weights/catalogue.csv, shapes/embedder/seed_*/*,
 shapes/meshes/*/*.ply, shapes/{latent_map,reconstruction,interpolation,completion,sampling}.csv.
 """
@@ -15,7 +15,34 @@ SPACE_KEYS = {"architecture", "widths", "omega", "embedder", "trained_on", "trun
 MESH_KEYS = {"architecture", "widths", "omega", "resolution"}
 
 
+rule shapes_source:
+    output:
+        meshes=directory(RESULTS / "shapes/source"),
+    log:
+        RESULTS / "logs/shapes/source.log",
+    benchmark:
+        RESULTS / "benchmarks/shapes/source.tsv"
+    conda:
+        "../envs/mesh.yaml"
+    resources:
+        **ON_CPU,
+    params:
+        source=SHAPES.source,
+        seed=STUDY.seed,
+        code=code_hash("lib.data.shapes"),
+    message:
+        "Shapes: reading {params.source}"
+    script:
+        "../workflow/scripts/shapes_source.py"
+
+
+# Where meshes come from, if they are not made here.
+SOURCE = {} if SHAPES.source == PROCEDURAL else {"source": rules.shapes_source.output.meshes}
+
+
 rule shapes_meshes:
+    input:
+        **SOURCE,
     output:
         meshes=directory(RESULTS / "shapes/meshes/original"),
         table=RESULTS / "shapes/shapes.csv",
@@ -40,7 +67,7 @@ rule shapes_meshes:
 
 rule shapes_samples:
     input:
-        meshes=rules.shapes_meshes.output.meshes,
+        **SOURCE,
     output:
         near=RESULTS / "shapes/samples/shard_{shard}.h5",
         uniform=RESULTS / "shapes/samples/uniform_{shard}.h5",
@@ -53,10 +80,10 @@ rule shapes_samples:
     resources:
         **ON_CPU,
     params:
-        shapes=block(SHAPES, include={"samples", "near", "uniform"}),
+        shapes=block(SHAPES, include={"source", "samples", "near", "uniform"}),
         instances=lambda wildcards: SHAPE_SHARDS[wildcards.shard],
         seed=STUDY.seed,
-        code=code_hash("lib.data.meshes", "lib.data.sdf"),
+        code=code_hash("lib.data.shapes", "lib.data.sdf"),
     message:
         "Shapes: sampling signed distances, shard {wildcards.shard}"
     script:
@@ -107,7 +134,7 @@ rule shapes_weights:
     resources:
         **ON_CPU,
     params:
-        shapes=block(SHAPES, include=FIELD_KEYS | {"instances"}),
+        shapes=block(SHAPES, include=FIELD_KEYS | {"instances"}, exclude={"instances": {"train"}}),
         code=code_hash("lib.fields", nets.field_module_of(FIELD)),
     message:
         "Shapes: extracting {wildcards.field}, shard {wildcards.shard}"

@@ -87,9 +87,10 @@ def test_normalisation_and_attributes(tmp_path):
     assert pixels.max() == 16
     expected = (pixels / 16 - 0.25) / 0.5
     np.testing.assert_allclose(data.x.numpy(), expected, rtol=0, atol=1e-6)
-    assert attributes["type"] == "netspace-images" and attributes["version"] == 2
-    assert attributes["split"] == "train" and attributes["pixel_max"] == 16
-    assert json.loads(attributes["classes"]) == list("0123456789")
+    assert attributes["type"] == b"netspace-images" and attributes["version"] == 3
+    about = json.loads(attributes["about"])
+    assert about["split"] == "train" and about["pixel_max"] == 16
+    assert about["classes"] == list("0123456789")
 
 
 def test_limit_per_class(tmp_path):
@@ -649,6 +650,17 @@ def replace(name, **options):
     return change
 
 
+def say(**changes):
+    """Other words about the images, not covered by their digest."""
+
+    def change(file):
+        about = json.loads(file.attrs["about"]) | changes
+        about = {name: value for name, value in about.items() if value is not None}
+        file.attrs["about"] = np.bytes_(json.dumps(about).encode())
+
+    return change
+
+
 def external(file):
     del file["pixels"]
     file["pixels"] = h5py.ExternalLink("train.h5", "pixels")
@@ -660,13 +672,18 @@ def external(file):
         (flip, "do not match the digest"),
         (label_out_of_range, "label 10 of image 3 is out of range, expected 0 to 9"),
         (negative_label, "label -1 of image 3 is out of range"),
-        (lambda f: f.attrs.update(type="netspace-shard"), "is of type and version"),
+        (lambda f: f.attrs.update(type=np.bytes_("netspace-shard")), "is of type and version"),
         (lambda f: f.attrs.update(version=1), "is of type and version"),
-        (lambda f: f.attrs.__delitem__("mean"), "attribute mean is missing"),
-        (lambda f: f.attrs.update(std=[0.0]), "std and pixel_max above 0"),
-        (lambda f: f.attrs.update(mean=[0.1, 0.2]), "one finite number per channel"),
-        (lambda f: f.attrs.update(classes="[3"), "damaged"),
-        (lambda f: f.attrs.update(mean=[0.31]), "attributes do not match their digest"),
+        (say(mean=None), "mean is not said of the images"),
+        (say(std=[0.0]), "std and pixel_max above 0"),
+        (say(mean=[0.1, 0.2]), "one finite number per channel"),
+        (say(mean="0.1"), "damaged"),
+        (say(classes=3), "damaged"),
+        (say(digest=["a", "b"]), "do not match the digest"),
+        (say(mean=[0.31]), "its attributes do not match their digest"),
+        (lambda f: f.attrs.update(about=np.bytes_("[3")), "damaged"),
+        (lambda f: f.attrs.update(about=3), "damaged"),
+        (lambda f: f.attrs.update(about="{}"), "about holds neither numbers nor text of a fixed"),
         (lambda f: f.attrs.__delitem__("sha256"), "attribute sha256 is missing"),
         (lambda f: f.__delitem__("labels"), "dataset labels is missing"),
         (external, "dataset pixels is missing"),

@@ -178,6 +178,15 @@ def test_a_damaged_shape_is_named_and_the_others_can_be_read(kept):
     assert read_samples(path, ["chair-0", "chair-2"]).names == ["chair-0", "chair-2"]
 
 
+def test_datasets_of_different_lengths_are_refused(kept):
+    path, _ = kept
+    with h5py.File(path, "a") as file:
+        del file["digests"]
+        file["digests"] = np.array([b"a"])
+    with pytest.raises(DataError, match="its datasets differ in length"):
+        read_samples(path)
+
+
 def test_what_is_missing_is_named(kept, tmp_path):
     path, _ = kept
     with pytest.raises(DataError, match="no shape 'stool'"):
@@ -188,7 +197,7 @@ def test_what_is_missing_is_named(kept, tmp_path):
     with pytest.raises(DataError, match="damaged or not a file of samples"):
         read_samples(path)
     h5py.File(tmp_path / "other.h5", "w").close()
-    with pytest.raises(DataError, match="type and version"):
+    with pytest.raises(DataError, match="attribute type is missing"):
         read_samples(tmp_path / "other.h5")
 
 

@@ -5,8 +5,8 @@ import pytest
 
 from lib.config import ConfigError, Shapes
 from lib.data.archive import DataError
-from lib.data.meshes import write_mesh
-from lib.data.shapes import check, collect
+from lib.data.meshes import load_meshes, write_mesh
+from lib.data.shapes import check, left_out, shapes, unpack
 from lib.data.solid import closed
 from lib.study import parse_study
 
@@ -50,25 +50,33 @@ def test_a_source_has_to_be_there(tmp_path):
         check(str(tmp_path / "missing"))
 
 
-def test_more_chairs_begin_with_the_same():
-    two, three = collect("procedural", 2, 5).meshes, collect("procedural", 3, 5).meshes
-    for mesh, again in zip(two, three, strict=False):
+def test_a_chair_is_the_same_whatever_others_are_made():
+    two, three = (list(shapes(None, numbers, 5)) for numbers in ([0, 2], range(3)))
+    for mesh, again in zip(two, (three[0], three[2]), strict=True):
+        assert mesh.name == again.name
         assert np.array_equal(mesh.vertices, again.vertices)
         assert np.array_equal(mesh.faces, again.faces)
-    assert len(two[0].vertices) != len(two[1].vertices)
+    assert len(three[0].vertices) != len(three[1].vertices)
     for mesh in three:
         assert closed(mesh.faces)
         assert np.abs(mesh.vertices).max() == pytest.approx(0.9)
 
 
 def test_meshes_of_a_folder_are_drawn_and_counted(tmp_path):
-    for mesh in collect("procedural", 3, 5).meshes:
-        write_mesh(tmp_path / f"{mesh.name}.ply", mesh.vertices, mesh.faces)
-    (tmp_path / "broken.ply").write_text("ply\n")
-    found = collect(str(tmp_path), 2, 1)
-    assert len({mesh.name for mesh in found.meshes}) == 2
-    assert list(found.left_out) == ["broken.ply"]
-    again = collect(str(tmp_path), 3, 1)
-    assert [mesh.name for mesh in again.meshes][:2] == [mesh.name for mesh in found.meshes]
+    source, kept = tmp_path / "source", tmp_path / "kept"
+    source.mkdir()
+    for mesh in shapes(None, range(3), 5):
+        write_mesh(source / f"{mesh.name}.ply", mesh.vertices, mesh.faces)
+    (source / "broken.ply").write_text("ply\n")
+    unpack(str(source), kept, 1)
+    assert list(left_out(kept)["file"]) == ["broken.ply"]
+    found = list(shapes(kept, range(3), 1))
+    usable = {mesh.name: mesh for mesh in load_meshes(source).usable}
+    assert {mesh.name for mesh in found} == set(usable)
+    for mesh in found:
+        assert np.array_equal(mesh.vertices, usable[mesh.name].vertices)
+        assert np.array_equal(mesh.faces, usable[mesh.name].faces)
+        assert mesh.mended == usable[mesh.name].mended
+    assert [mesh.name for mesh in shapes(kept, [1, 2], 1)] == [mesh.name for mesh in found][1:]
     with pytest.raises(DataError, match="3 meshes that can be used .1 were left out., the study"):
-        collect(str(tmp_path), 4, 1)
+        list(shapes(kept, range(4), 1))

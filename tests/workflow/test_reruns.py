@@ -68,7 +68,7 @@ def test_what_changes_no_result_re_runs_nothing(study, setting):
 
 
 def test_more_networks_train_in_new_shards_only(study):
-    more = {"zoo": 43, "singlearch": 46}
+    more = {"zoo": 43, "singlearch": 46, "shapes": 8}
     settings = [f"{block}={{instances: {{train: {count}}}}}" for block, count in more.items()]
     ended = study.run("--summary", "--config", *settings)
     names = ("LeNetLike", "VanillaCNN", "ResNet8", "ResNet14")
@@ -77,6 +77,8 @@ def test_more_networks_train_in_new_shards_only(study):
     assert ended.shards("train_shard") == ended.shards("extract_shard") == grown
     grown = {("ResNet8", f"{shard:03d}") for shard in range(1, 9)}
     assert ended.shards("singlearch_shard") == ended.shards("singlearch_weights") == grown
+    grown = {("SIREN", "001"), ("SIREN", "002")}
+    assert ended.shards("shapes_fields") == ended.shards("shapes_weights") == grown
 
 
 def test_comments_and_formatting_in_the_code_re_run_nothing(study, source, edit):

@@ -11,7 +11,7 @@ import os
 import reprlib
 import stat
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import h5py
 
@@ -82,7 +82,8 @@ def plain_dataset(file: h5py.File, name: str, size: int) -> h5py.Dataset:
 
     Raises:
         ValueError: it is missing or only a link, it lies in another file, it has filters (whose
-            chunks may unpack to anything), or it claims more bytes than the file has.
+            chunks may unpack to anything), its text is of variable length (HDF5 believes where that
+            lies and may crash), or it claims more bytes than the file has.
     """
     link = file.get(name, getlink=True)
     dataset = file[name] if isinstance(link, h5py.HardLink) else None
@@ -90,6 +91,26 @@ def plain_dataset(file: h5py.File, name: str, size: int) -> h5py.Dataset:
         raise ValueError(f"dataset {name} is missing")
     if dataset.id.get_create_plist().get_nfilters():
         raise ValueError(f"dataset {name} is compressed or filtered")
-    if dataset.shape is None or math.prod(dataset.shape) * dataset.dtype.itemsize > size:
-        raise ValueError(f"dataset {name} claims more bytes than the file has")
+    _check_storage(f"dataset {name}", dataset, size)
     return dataset
+
+
+def plain_attribute(file: h5py.File, name: str, size: int) -> Any:
+    """Numbers or text of an attribute of an HDF5 file of `size` bytes, if it holds them itself.
+
+    Raises:
+        ValueError: it is missing, it points to values elsewhere in the file, which HDF5 believes
+            and may crash at, or it claims more bytes than the file has.
+    """
+    if name not in file.attrs:
+        raise ValueError(f"attribute {name} is missing")
+    _check_storage(f"attribute {name}", file.attrs.get_id(name), size)
+    value = file.attrs[name]
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _check_storage(what: str, stored: h5py.Dataset | h5py.h5a.AttrID, size: int) -> None:
+    if stored.dtype.kind not in "iufS":
+        raise ValueError(f"{what} holds neither numbers nor text of a fixed length")
+    if stored.shape is None or math.prod(stored.shape) * stored.dtype.itemsize > size:
+        raise ValueError(f"{what} claims more bytes than the file has")

@@ -6,28 +6,30 @@ import pandas as pd
 
 from lib.config import Instances
 from lib.data.meshes import write_mesh
-from lib.data.shapes import collect
+from lib.data.shapes import left_out, shapes
 from lib.fields import shape_name
-from lib.progress import job
+from lib.progress import job, track
 from lib.repro import atomic
 from lib.zoo import split_of
 
 params, rows = snakemake.params, []
 with job("meshes", snakemake.log[0]) as log:
     instances = Instances.model_validate(params.shapes["instances"])
-    found = collect(params.shapes["source"], instances.total, params.seed)
+    source = snakemake.input.get("source")
     folder = Path(snakemake.output.meshes)
     folder.mkdir(parents=True, exist_ok=True)
-    for instance, mesh in enumerate(found.meshes):
+    numbers = range(instances.total)
+    found = shapes(source, numbers, params.seed)
+    for instance, mesh in enumerate(track(found, "shapes", len(numbers))):
         row = {"shape": shape_name(instance), "split": split_of(instance, instances)}
         write_mesh(folder / f"{row['shape']}.ply", mesh.vertices, mesh.faces)
         row |= {"source": mesh.name, "mended": mesh.mended}
         rows.append(row | {"vertices": len(mesh.vertices), "triangles": len(mesh.faces)})
-    left_out = [{"file": file, "reason": reason} for file, reason in found.left_out.items()]
-    log.info("%d shapes, %d meshes left out", len(rows), len(left_out))
+    unusable = left_out(source)
+    log.info("%d shapes, %d meshes left out", len(rows), len(unusable))
     for path, table in (
         (snakemake.output.table, pd.DataFrame(rows)),
-        (snakemake.output.left_out, pd.DataFrame(left_out, columns=["file", "reason"])),
+        (snakemake.output.left_out, unusable),
     ):
         with atomic(path) as temporary:
             table.to_csv(temporary, index=False)

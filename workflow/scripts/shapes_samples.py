@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 
-from lib.data.meshes import read_mesh
 from lib.data.sdf import sample, write_samples
+from lib.data.shapes import shapes
 from lib.data.solid import Solid
 from lib.fields import shape_name
 from lib.progress import job, track
@@ -15,9 +15,10 @@ params = snakemake.params
 with job(f"samples {snakemake.wildcards.shard}", snakemake.log[0]):
     near, uniform = [], []
     cfg = params.shapes
-    for instance in track(range(*params.instances), "shapes"):
-        name = shape_name(instance)
-        mesh = read_mesh(f"{snakemake.input.meshes}/{name}.ply")
+    numbers = range(*params.instances)
+    found = shapes(snakemake.input.get("source"), numbers, params.seed)
+    for instance, made in zip(track(numbers, "shapes"), found, strict=True):
+        name, mesh = shape_name(instance), (made.vertices, made.faces)
         rng = np.random.default_rng(seed_for("samples", params.seed, instance))
         near.append((name, *sample(*mesh, cfg["samples"], rng, near=cfg["near"])))
         points = rng.uniform(-1, 1, (cfg["uniform"], 3)).astype(np.float32)

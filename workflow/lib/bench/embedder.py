@@ -153,12 +153,19 @@ def measure(
     )
 
 
-def counted(arm: Arm, image: tuple[int, int, int], architecture: str) -> dict[str, int]:
-    """Multiply-adds of a step, of observing a network and of running what was decoded."""
-    arm = arm.to("meta")  # shapes alone, and networks run by torch whatever runs them otherwise
+def counted(
+    arm: Arm, image: tuple[int, int, int], architecture: str, meta: bool = True
+) -> dict[str, int]:
+    """Multiply-adds of a step, of observing a network and of running what was decoded.
+
+    From shapes alone, but for an arm whose work depends on values (`meta` is false). Networks are
+    run by torch, whatever runs them otherwise: compiled kernels know neither device nor type.
+    """
+    like = {"device": "meta"} if meta else {"device": "cpu", "dtype": torch.float64}
+    arm = arm.to(**like)
     space = arm.spaces[architecture]
-    flat = torch.empty(1, space.layout.size, device="meta")
-    x = torch.empty(arm.cfg.batch_size, *image, device="meta")
+    flat = torch.zeros(1, space.layout.size, **like)
+    x = torch.zeros(arm.cfg.batch_size, *image, **like)
     with torch.no_grad():
         observed, observation = _count(lambda: arm.observe(architecture, flat))
     return {
@@ -207,20 +214,25 @@ def observation_share(cfg: Embedding) -> float:
     return cfg.versions / cfg.visits(networks, networks * len(study.architectures))
 
 
-def prepared(cfg: Embedding, architectures: Sequence[str], image: tuple[int, int, int]) -> Arm:
+def prepared(
+    cfg: Embedding,
+    architectures: Sequence[str],
+    image: tuple[int, int, int],
+    classes: int = CLASSES,
+) -> Arm:
     """An untrained arm that has taken its statistics from a few fresh networks."""
-    arm = make_arm(cfg, architectures, image, CLASSES)
-    networks = {name: fresh(space, image, KNOWN) for name, space in arm.spaces.items()}
+    arm = make_arm(cfg, architectures, image, classes)
+    networks = {name: fresh(space, image, KNOWN, classes) for name, space in arm.spaces.items()}
     scores = dict.fromkeys(networks, torch.zeros(KNOWN))
     arm.prepare(networks, scores, torch.randn(cfg.probes, *image), torch.Generator())
     return arm
 
 
-def fresh(space: Space, image: tuple[int, int, int], count: int) -> Tensor:
+def fresh(space: Space, image: tuple[int, int, int], count: int, classes: int = CLASSES) -> Tensor:
     """Freshly initialised networks [n, P], batch norm fused."""
     channels, size, _ = image
     modules = [
-        fuse(nets.build(space.architecture, channels, size, CLASSES).eval()) for _ in range(count)
+        fuse(nets.build(space.architecture, channels, size, classes).eval()) for _ in range(count)
     ]
     with torch.no_grad():
         return torch.stack([space.layout.flatten(module.state_dict()) for module in modules])

@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 from urllib.parse import urlparse
 
 import h5py
@@ -20,9 +19,9 @@ from lib.data.archive import DataError
 from lib.data.download import fetch
 from lib.data.sources import SOURCES, Raw
 from lib.repro import digest_arrays, file_sha256
-from lib.untrusted import plain_dataset
+from lib.untrusted import plain_attribute, plain_dataset
 
-TYPE, VERSION = "netspace-images", 2
+TYPE, VERSION = "netspace-images", 3
 SPLITS = ("train", "validation", "test")
 ATTRIBUTES = ("name", "split", "classes", "mean", "std", "pixel_max", "digest")
 DTYPES = {"pixels": np.dtype(np.uint8), "labels": np.dtype(np.int64)}
@@ -92,8 +91,8 @@ def load_split(path: str | Path, device: str = "cpu") -> ImageSplit:
         tuple(attributes["classes"]),
         attributes["name"],
         attributes["digest"],
-        tuple(attributes["mean"].tolist()),
-        tuple(attributes["std"].tolist()),
+        tuple(attributes["mean"]),
+        tuple(attributes["std"]),
     )
 
 
@@ -155,22 +154,25 @@ def _write(path: str | Path, raw: Raw, split: str, cfg: Images) -> None:
     attributes = {
         "name": raw.name,
         "split": split,
-        "classes": json.dumps(raw.classes),
-        "mean": np.asarray(cfg.mean, np.float64),
-        "std": np.asarray(cfg.std, np.float64),
+        "classes": list(raw.classes),
+        "mean": cfg.mean,
+        "std": cfg.std,
         "pixel_max": raw.pixel_max,
         "digest": digest_arrays(arrays),
     }
+    about = json.dumps(attributes).encode()
     with atomic_hdf5(path, libver=("v108", "v108")) as file:  # whose metadata have checksums
         for name, array in arrays.items():
             file.create_dataset(name, data=array)
-        file.attrs.update(type=TYPE, version=VERSION, **attributes, sha256=_sha256(attributes))
+        # Few, and of fixed length: HDF5 believes where others lie in a file.
+        texts = {"type": TYPE.encode(), "about": about, "sha256": _sha256(about)}
+        file.attrs.update({name: np.bytes_(text) for name, text in texts.items()})
+        file.attrs["version"] = VERSION
 
 
-def _sha256(attributes: Mapping[str, Any]) -> str:
+def _sha256(about: bytes) -> bytes:
     """SHA-256 (hex) of all that is said of the images, the digest of pixels and labels included."""
-    said = {name: np.asarray(attributes[name]).tolist() for name in ATTRIBUTES}
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+    return hashlib.sha256(about).hexdigest().encode()
 
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray, dict]:
@@ -179,20 +181,19 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray, dict]:
         raise ImagesError(f"{path}: no such file; prepare the images first")
     try:
         with h5py.File(path, "r") as file:
-            kind = file.attrs.get("type"), file.attrs.get("version")
+            size = path.stat().st_size
+            kind = tuple(plain_attribute(file, name, size) for name in ("type", "version"))
             if kind != (TYPE, VERSION):
                 raise ImagesError(
                     f"{path} is of type and version {kind}, expected {(TYPE, VERSION)}"
                 )
-            wanted = (*ATTRIBUTES, "sha256")
-            missing = [name for name in wanted if name not in file.attrs]
-            if missing:
-                raise ImagesError(f"{path}: attribute {missing[0]} is missing")
-            attributes = {name: file.attrs[name] for name in wanted}
+            about, digest = (plain_attribute(file, name, size) for name in ("about", "sha256"))
             arrays = {name: _dataset(file, name, path) for name in DTYPES}
+        attributes = json.loads(about)
+        if missing := [name for name in ATTRIBUTES if name not in attributes]:
+            raise ImagesError(f"{path}: {missing[0]} is not said of the images")
         whole = bool(digest_arrays(arrays) == attributes["digest"])
-        sound = bool(_sha256(attributes) == attributes["sha256"])
-        attributes["classes"] = json.loads(attributes["classes"])
+        sound = bool(_sha256(about.encode()).decode() == digest)
         _check_content(path, arrays["pixels"], arrays["labels"], attributes)
     except ImagesError:
         raise

@@ -17,11 +17,11 @@ from lib.atomic import atomic_hdf5
 from lib.data.archive import DataError
 from lib.data.solid import Solid
 from lib.repro import digest_arrays
-from lib.untrusted import plain_dataset
+from lib.untrusted import plain_attribute, plain_dataset
 
 SCALES = (0.005, 0.02, 0.07)  # standard deviations of the ways from the surface
 ROUNDS = 20  # of proposals, until enough lie on the wanted side
-TYPE, VERSION = "signed-distance-samples", 2
+TYPE, VERSION = "signed-distance-samples", 3
 DATASETS = ("names", "digests", "points", "distances")
 DAMAGE = (
     OSError,
@@ -146,10 +146,11 @@ def write_samples(
                 file[key][-1] = array
             names.append(name)
             digests.append(_digest(name, **arrays))
-        text = h5py.string_dtype()
-        file.create_dataset("names", data=np.array(names, object), dtype=text)
-        file.create_dataset("digests", data=np.array(digests, object), dtype=text)
-        file.attrs.update(type=TYPE, version=VERSION, **(provenance or {}))
+        for key, texts in (("names", names), ("digests", digests)):
+            file.create_dataset(key, data=np.array([text.encode() for text in texts], bytes))
+        said = {"type": TYPE, **(provenance or {})}
+        file.attrs.update({name: np.bytes_(text.encode()) for name, text in said.items()})
+        file.attrs["version"] = VERSION
 
 
 def _digest(name: str, points: np.ndarray, distances: np.ndarray) -> str:
@@ -169,11 +170,13 @@ def read_samples(path: str | Path, names: Sequence[str] | None = None) -> Sample
         raise DataError(f"{path}: no such file; sample the shapes first")
     try:
         with h5py.File(path, "r") as file:
-            kind = file.attrs.get("type"), file.attrs.get("version")
+            size = path.stat().st_size
+            kind = tuple(plain_attribute(file, name, size) for name in ("type", "version"))
             if kind != (TYPE, VERSION):
                 raise DataError(f"{path} is of type and version {kind}, expected {(TYPE, VERSION)}")
-            size = path.stat().st_size
             data = {name: plain_dataset(file, name, size) for name in DATASETS}
+            if len({len(found) for found in data.values()}) > 1:
+                raise DataError(f"{path} is damaged: its datasets differ in length")
             known = [name.decode() for name in data["names"][()]]
             digests = [digest.decode() for digest in data["digests"][()]]
             names = known if names is None else list(names)

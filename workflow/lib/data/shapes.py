@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 
 from lib.data.archive import DataError
 from lib.data.chairs import chair, draw
-from lib.data.meshes import Mesh, load_meshes, normalised
-from lib.progress import track
+from lib.data.meshes import Mesh, load_meshes, normalised, read_mesh, write_mesh
 from lib.repro import generator, seed_for
 
 PROCEDURAL = "procedural"
-
-
-class Shapes(NamedTuple):
-    """Meshes by number of the shape, and why others were left out, by file name."""
-
-    meshes: list[Mesh]
-    left_out: dict[str, str]
 
 
 def check(source: str) -> None:
@@ -38,32 +30,67 @@ def check(source: str) -> None:
         )
 
 
-def collect(source: str, count: int, seed: int) -> Shapes:
-    """The first `count` shapes of a source; a study with more of them begins with the same.
+def unpack(source: str, folder: Path, seed: int) -> None:
+    """Keep the meshes of a folder or archive that can be used, in the order they are drawn in.
+
+    Writes `usable.csv` (file, mended), `left_out.csv` (file, reason) and a PLY file for each row of
+    the first, by its number. How many a study uses changes none of them.
+
+    Raises:
+        DataError: the source cannot be read, or none of its meshes can be used.
+    """
+    usable, left_out = load_meshes(source)
+    order = torch.randperm(len(usable), generator=generator("shapes", seed, "order"))
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for place, mesh in enumerate(usable[i] for i in order.tolist()):
+        write_mesh(_kept(folder, place), mesh.vertices, mesh.faces)
+        rows.append((mesh.name, mesh.mended))
+    for name, columns, table in (
+        ("usable", ("file", "mended"), rows),
+        ("left_out", ("file", "reason"), list(left_out.items())),
+    ):
+        pd.DataFrame(table, columns=columns).to_csv(folder / f"{name}.csv", index=False)
+
+
+def left_out(folder: str | Path | None) -> pd.DataFrame:
+    """Which meshes of a source cannot be used and why: columns file, reason."""
+    if folder is None:
+        return pd.DataFrame(columns=["file", "reason"])
+    return pd.read_csv(Path(folder) / "left_out.csv", dtype=str)
+
+
+def shapes(folder: str | Path | None, instances: Sequence[int], seed: int) -> Iterator[Mesh]:
+    """The shapes of these numbers; a study with more of them begins with the same.
 
     Args:
-        source: `procedural`, or the path of a folder or archive of meshes, of which `count` are
-            drawn.
-        count: number of shapes.
+        folder: of `unpack`; None for procedural chairs.
+        instances: numbers of shapes.
         seed: of the study.
 
     Raises:
-        DataError: the source cannot be read, or has fewer meshes that can be used.
+        DataError: the source has fewer meshes that can be used.
     """
-    if source == PROCEDURAL:
-        return Shapes(list(track(_chairs(count, seed), "chairs", count)), {})
-    usable, left_out = load_meshes(source)
-    if len(usable) < count:
+    if folder is None:
+        yield from (_chair(instance, seed) for instance in instances)
+        return
+    usable = pd.read_csv(Path(folder) / "usable.csv", dtype=str, keep_default_na=False)
+    if len(usable) <= max(instances, default=-1):
         raise DataError(
-            f"{source} has {len(usable)} meshes that can be used ({len(left_out)} were left out), "
-            f"the study needs {count}; lower shapes.instances"
+            f"the source has {len(usable)} meshes that can be used ({len(left_out(folder))} were "
+            f"left out), the study needs {max(instances) + 1} or more; lower shapes.instances"
         )
-    order = torch.randperm(len(usable), generator=generator("shapes", seed, "order"))
-    return Shapes([usable[i] for i in order[:count].tolist()], left_out)
+    for instance in instances:
+        mesh = read_mesh(_kept(Path(folder), instance))
+        row = usable.iloc[instance]
+        yield Mesh(row["file"], *mesh, row["mended"])
 
 
-def _chairs(count: int, seed: int) -> Iterator[Mesh]:
-    for instance in range(count):
-        rng = np.random.default_rng(seed_for("shapes", seed, "chair", instance))
-        vertices, faces = chair(draw(rng))
-        yield Mesh(f"chair-{instance:04d}", normalised(vertices), faces)
+def _kept(folder: Path, place: int) -> Path:
+    return folder / f"{place:05d}.ply"
+
+
+def _chair(instance: int, seed: int) -> Mesh:
+    rng = np.random.default_rng(seed_for("shapes", seed, "chair", instance))
+    vertices, faces = chair(draw(rng))
+    return Mesh(f"chair-{instance:04d}", normalised(vertices), faces)

@@ -12,6 +12,7 @@ import math
 import re
 import zlib
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 import pandas as pd
@@ -101,7 +102,7 @@ def _find(folder: Path, names: tuple[str, ...]) -> Path:
 def _weights(path: Path) -> np.ndarray:
     try:
         weights = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, TokenError) as error:
         raise ExchangeError(f"{path}: not a NumPy matrix of numbers: {error}") from None
     if not isinstance(weights, np.ndarray) or weights.ndim != 2 or weights.dtype.kind != "f":
         raise ExchangeError(f"{path}: not a NumPy matrix of floats")
@@ -109,10 +110,8 @@ def _weights(path: Path) -> np.ndarray:
 
 
 def _metrics(path: Path) -> pd.DataFrame:
-    table = _csv(path, NEEDED)
+    table = _csv(path, NEEDED, ("step",))
     table = table.loc[:, ~table.columns.str.startswith("Unnamed:")]
-    if not pd.api.types.is_integer_dtype(table["step"]):
-        raise ExchangeError(f"{path}: column 'step' holds more than integers")
     activations = table["config.activation"]
     if unknown := sorted(set(activations.astype(str)) - set(ACTIVATIONS)):
         raise ExchangeError(
@@ -123,7 +122,7 @@ def _metrics(path: Path) -> pd.DataFrame:
     return table
 
 
-def _csv(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
+def _csv(path: Path, needed: tuple[str, ...], integers: tuple[str, ...]) -> pd.DataFrame:
     try:
         with path.open("rb") as raw:
             packed = path.suffix == ".gz"
@@ -134,12 +133,16 @@ def _csv(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
     for name in needed:
         if name not in table:
             raise ExchangeError(f"{path}: the column {name!r} is missing")
+    for name in integers:
+        if not pd.api.types.is_integer_dtype(table[name]):
+            raise ExchangeError(f"{path}: column {name!r} holds more than integers")
     return table
 
 
 def _layers(path: Path, width: int) -> list[tuple[int, int, tuple[int, ...]]]:
     """Place and Keras shape of each variable: layer by layer, kernel then bias as we store them."""
-    table = _csv(path, ("varname", "start_idx", "end_idx", "shape"))
+    places = ("start_idx", "end_idx")
+    table = _csv(path, ("varname", *places, "shape"), places)
     found: dict[str, dict[str, tuple[int, int, tuple[int, ...]]]] = {}
     at = 0
     for row in table.sort_values("start_idx").itertuples():

@@ -1,0 +1,224 @@
+"""`python -m lib.bench.cost CONFIG...`: what the long steps of studies take, from configs alone.
+
+Multiply-adds are those of convolutions and matrix products as torch's `FlopCounterMode` counts
+them, three times a forward pass where gradients are taken; validation, element-wise work and short
+steps are left out. Memory is what a job of the zoo takes beside libraries and images, by the plan
+that the job itself checks. Hours are at `--rate`, which is given and not measured here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import yaml
+from torch.utils.flop_counter import FlopCounterMode
+
+from lib import nets
+from lib.bench.embedder import counted, prepared
+from lib.config import Embedding, Images, Study, Training
+from lib.data.images import ImageSplit
+from lib.study import parse_study
+from lib.training.memory import footprint
+from lib.training.recipe import Recipe
+from lib.zoo import shard_ranges
+
+# Images to train, validate and test on, and classes, of sources that are published or made.
+PUBLISHED = {
+    "digits": (1008, 250, 539, 10),
+    "cifar10": (40_000, 10_000, 10_000, 10),
+    "tiny_imagenet": (80_000, 20_000, 10_000, 200),
+    "folder": (40_000, 10_000, 10_000, 10),  # CIFAR-10, unless the config says otherwise
+}
+TRAINED = 3  # multiply-adds of a training step over those of a forward pass
+HEAD = (
+    *("step", "networks", "jobs", "steps of a network", "10^12 multiply-adds"),
+    *("hours", "GB of memory", "GB on disk"),
+)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one step of a study takes; `memory` and `disk` in bytes, where there is something."""
+
+    step: str
+    networks: int
+    jobs: int
+    steps: float  # gradient steps, counted for each network that is in them
+    multiply_adds: float
+    memory: int = 0
+    disk: int = 0
+
+    def row(self, rate: float) -> list[str]:
+        """Cells of a table; `rate` in multiply-adds a second."""
+        hours = self.multiply_adds / rate / 3600
+        sizes = (self.multiply_adds / 1e12, hours, self.memory / 1e9, self.disk / 1e9)
+        counts = (self.networks, self.jobs, round(self.steps))
+        return [self.step, *(f"{n:,}" if n else "" for n in counts), *map(_shown, sizes)]
+
+
+def _shown(size: float) -> str:
+    return "" if not size else f"{size:,.0f}" if size >= 100 else f"{size:.2g}"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The images of a study, by number, and their shape."""
+
+    train: int
+    validation: int
+    test: int
+    classes: int
+    shape: tuple[int, int, int]
+
+    @classmethod
+    def of(cls, cfg: Images) -> Kind:
+        """Of published images, as many of each class as the config allows."""
+        *counts, classes = PUBLISHED[cfg.source]
+        most = math.inf if cfg.limit_per_class is None else cfg.limit_per_class * classes
+        counts = (int(min(count, most)) for count in counts)
+        return cls(*counts, classes, (cfg.channels, cfg.size, cfg.size))
+
+    def empty(self, count: int) -> ImageSplit:
+        """So many images that take no memory."""
+        x = torch.empty(1).expand(count, *self.shape)
+        return ImageSplit(x, torch.empty(count), tuple(map(str, range(self.classes))), "", "")
+
+    def build(self, architecture: str) -> torch.nn.Module:
+        """A network for these images."""
+        return nets.build(architecture, *self.shape[:2], self.classes)
+
+    def forward(self, architecture: str) -> float:
+        """Multiply-adds of a network on one image."""
+        with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():
+            self.build(architecture).eval()(torch.empty(1, *self.shape))
+        return counter.get_total_flops() / 2
+
+
+def costs(study: Study) -> Iterator[Cost]:
+    """The long steps of a study's parts on images."""
+    kind = Kind.of(study.images)
+    images = (kind.train + kind.validation + kind.test) * math.prod(kind.shape)
+    yield Cost("images", 0, 1, 0, 0, 0, images)
+    cfg, teacher = study.zoo, study.teacher
+    for name in study.architectures:
+        if name not in cfg.imported:
+            networks = (name, cfg.of(name).total, cfg.shard_size)
+            yield zoo(f"zoo: {name}", networks, cfg.training, study, kind)
+    if teacher.architecture:
+        networks = (teacher.architecture, teacher.networks, 1)
+        yield zoo(f"teacher: {teacher.architecture}", networks, teacher.training, study, kind)
+    if "multiarch" in study.parts:
+        names, seeds = study.architectures, len(study.embedder.seeds)
+        yield embedder("embedder", study.embedder, names, seeds, kind)
+        for left_out in study.left_out:
+            seen, without = [name for name in names if name not in left_out], ", ".join(left_out)
+            seeds = len(study.unseen.seeds)
+            yield embedder(f"embedder without {without}", study.embedder, seen, seeds, kind)
+        starts = study.explore.optimization_starts
+        yield optimised("optimisation, and controls", names, 2 * starts, study.explore, kind)
+    if "singlearch" in study.parts:
+        single, name = study.singlearch, study.singlearch.architecture
+        networks = (name, single.instances.total, single.shard_size)
+        yield zoo(f"one architecture: zoo of {name}", networks, single.training, study, kind)
+        cfg, label = single.embedder, "one architecture: embedder"
+        yield embedder(label, cfg, (name,), len(cfg.seeds), kind)
+        label, starts = (
+            "one architecture: optimisation, and controls",
+            single.explore.optimization_starts,
+        )
+        yield optimised(label, (name,), 4 * starts, single.explore, kind)
+
+
+def zoo(step: str, names: tuple[str, int, int], cfg: Training, study: Study, kind: Kind) -> Cost:
+    """Training some networks; `names`: their architecture, how many, and how many in a job."""
+    architecture, total, size = names
+    epochs = sum(Recipe.of(cfg, (study.seed, architecture, i)).epochs for i in range(total))
+    width = study.zoo.width if study.zoo.kernels == "vmap" else size
+    one = footprint(
+        lambda: kind.build(architecture),
+        cfg,
+        kind.empty(kind.train),
+        kind.empty(kind.validation),
+        study.zoo.kernels,
+    )
+    running = min(width, total) if study.zoo.kernels == "vmap" else 1
+    memory = one.need(min(size, total), min(width, size, total), min(running, size))
+    images = 4 * (kind.train + kind.validation) * math.prod(kind.shape)
+    return Cost(
+        step,
+        total,
+        len(shard_ranges(total, size)),
+        epochs * math.ceil(kind.train / cfg.batch_size),
+        TRAINED * epochs * kind.train * kind.forward(architecture),
+        memory + images,
+        2 * total * 4 * sum(v.numel() for v in kind.build(architecture).state_dict().values()),
+    )
+
+
+def embedder(
+    step: str, cfg: Embedding, architectures: Sequence[str], seeds: int, kind: Kind
+) -> Cost:
+    """Training an embedder with some seeds."""
+    arm = prepared(cfg, architectures, kind.shape, kind.classes)
+    try:
+        each = [counted(copy.deepcopy(arm), kind.shape, name) for name in architectures]
+    except RuntimeError:  # what it does depends on values
+        each = [counted(arm, kind.shape, name, meta=False) for name in architectures]
+    networks = cfg.networks / (len(each) if cfg.draw == "mixed" else 1)
+    done = sum(networks * (found["step"] + found["running"]) for found in each)
+    return Cost(step, 0, seeds, seeds * cfg.steps, seeds * cfg.steps * done)
+
+
+def optimised(step: str, architectures: Sequence[str], starts: int, explore, kind: Kind) -> Cost:
+    """Optimising latents and, as controls, as many networks' own weights."""
+    runs = starts * len(architectures)
+    images = explore.optimization_steps * explore.optimization_batch
+    done = sum(TRAINED * images * kind.forward(name) for name in architectures)
+    return Cost(step, runs, 1, runs * explore.optimization_steps, starts * done)
+
+
+def table(study: Study, rate: float) -> str:
+    """The costs of a study as a Markdown table, with their sum."""
+    found = list(costs(study))
+    total = Cost(
+        "**in all**",
+        sum(cost.networks for cost in found),
+        sum(cost.jobs for cost in found),
+        sum(cost.steps for cost in found),
+        sum(cost.multiply_adds for cost in found),
+        max(cost.memory for cost in found),
+        sum(cost.disk for cost in found),
+    )
+    rows = [
+        HEAD,
+        ("---", *["---:"] * (len(HEAD) - 1)),
+        *(cost.row(rate) for cost in [*found, total]),
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print a table for each config."""
+    parser = argparse.ArgumentParser(prog="python -m lib.bench.cost", description=__doc__)
+    parser.add_argument("configs", nargs="+", type=Path, help="YAML files")
+    parser.add_argument("--images", help="images.path of configs that leave it open")
+    parser.add_argument("--rate", type=float, default=1e4, help="10^9 multiply-adds a second")
+    options = parser.parse_args(arguments)
+    for path in options.configs:
+        raw = yaml.safe_load(path.read_text())
+        if options.images and not raw["images"].get("url"):
+            raw["images"]["path"] = options.images
+        study = parse_study(raw, str(path))
+        print(f"### `{path}`\n\n{table(study, options.rate * 1e9)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
