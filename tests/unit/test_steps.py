@@ -144,5 +144,6 @@ def test_named_lists_are_those_of_snakemake():
     assert list(ours) == list(theirs)
     assert ours.first == theirs.first == ours["first"] and ours[3] == theirs[3]
     assert list(ours.index) == list(theirs.index)
+    assert str(ours.index) == str(theirs.index) == "b c"
     assert dict(ours.items()) == dict(theirs.items()) and list(ours.keys()) == list(theirs.keys())
     assert ours.get("last", 5) == theirs.get("last", 5) == 5

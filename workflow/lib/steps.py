@@ -49,6 +49,9 @@ class Named(list):
         """Values that all have names."""
         return cls(list(values.values()), {name: (k, None) for k, name in enumerate(values)})
 
+    def __str__(self) -> str:
+        return " ".join(map(str, self))
+
     def __getitem__(self, key):
         return self.__dict__[key] if isinstance(key, str) else super().__getitem__(key)
 
