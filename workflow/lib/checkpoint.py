@@ -42,7 +42,17 @@ class Checkpoint:
         """A checkpoint at `path`, nowhere if None; `key` names what the result depends on."""
         self.path = None if path is None else Path(path)
         self.key = {name: _sha256(_json(value)) for name, value in key.items()}
-        self.saved = time.monotonic()
+        self.saved, self.parts = time.monotonic(), 0
+
+    def part(self, start: str) -> Checkpoint:
+        """Where the next piece of the job's work keeps its state; `start`: what it begins with."""
+        self.parts += 1
+        found = Checkpoint(self._part(self.parts), {"start": start})
+        found.key |= self.key
+        return found
+
+    def _part(self, number: int) -> Path | None:
+        return self.path and self.path.with_suffix(f".{number}{SUFFIX}")
 
     @classmethod
     def beside(
@@ -63,13 +73,21 @@ class Checkpoint:
             Path(log_file).with_suffix(SUFFIX), key | {"inputs": content, "versions": versions()}
         )
 
+    @classmethod
+    def of(cls, told: Any) -> Checkpoint:
+        """The checkpoint of the job whose script is `told` its log, input, params and wildcards."""
+        return cls.beside(told.log[0], told.input, told.params, told.wildcards)
+
     def __enter__(self) -> Checkpoint:
+        _jobs.append(self)
         return self
 
     def __exit__(self, kind: type | None, *_: object) -> None:
+        _jobs.remove(self)
         if kind is None and self.path is not None:
-            with suppress(FileNotFoundError):
-                self.path.replace(self.path.with_suffix(FINISHED))
+            for path in (self.path, *map(self._part, range(1, self.parts + 1))):
+                with suppress(FileNotFoundError):
+                    path.replace(path.with_suffix(FINISHED))
 
     def load(self) -> State | None:
         """What was saved, on the CPU, or None: there is nothing, or nothing of this very job."""
@@ -113,6 +131,12 @@ class Checkpoint:
 
 
 NOWHERE = Checkpoint(None, {})
+_jobs = [NOWHERE]
+
+
+def of_job() -> Checkpoint:
+    """The checkpoint of the job that runs, the context that was entered last; else `NOWHERE`."""
+    return _jobs[-1]
 
 
 def clear(folder: str | Path) -> None:

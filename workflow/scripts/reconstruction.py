@@ -1,6 +1,7 @@
 """Compare test networks with what comes back from their latents, and with the controls."""
 
 from lib import population
+from lib.checkpoint import Checkpoint
 from lib.config import Controls
 from lib.data.images import load_split
 from lib.embed import load_embedder
@@ -10,7 +11,7 @@ from lib.repro import atomic, deterministic
 from lib.store import Catalogue
 
 params, device = snakemake.params, snakemake.params.run["device"]
-with job("reconstruction", snakemake.log[0]):
+with job("reconstruction", snakemake.log[0]), Checkpoint.of(snakemake):
     deterministic(**params.run)
     known, images = (load_split(snakemake.input[split], device) for split in ("train", "test"))
     catalogue = Catalogue.load(snakemake.input.catalogue[0])

@@ -4,6 +4,7 @@ import pandas as pd
 from safetensors.torch import load_file
 
 from lib import population
+from lib.checkpoint import Checkpoint
 from lib.config import Controls, SingleExploration
 from lib.data.images import load_split
 from lib.embed import load_embedder
@@ -13,7 +14,7 @@ from lib.repro import atomic, deterministic
 from lib.store import Catalogue
 
 params, device = snakemake.params, snakemake.params.run["device"]
-with job("latent optimisation in one architecture", snakemake.log[0]):
+with job("latent optimisation in one architecture", snakemake.log[0]), Checkpoint.of(snakemake):
     deterministic(**params.run)
     images = [
         load_split(snakemake.input[split], device) for split in ("train", "validation", "test")

@@ -1,6 +1,7 @@
 """Score one variant of the space of one architecture on networks of every split."""
 
 from lib import population
+from lib.checkpoint import Checkpoint
 from lib.config import SingleArch
 from lib.data.images import load_split
 from lib.embed import load_embedder
@@ -11,7 +12,7 @@ from lib.store import Catalogue
 
 params, seed = snakemake.params, int(snakemake.wildcards.seed)
 variant, device = snakemake.wildcards.variant, params.run["device"]
-with job(f"scores {variant} {seed}", snakemake.log[0]):
+with job(f"scores {variant} {seed}", snakemake.log[0]), Checkpoint.of(snakemake):
     deterministic(**params.run)
     images = {split: load_split(snakemake.input[split], device) for split in single_ablation.SPLITS}
     catalogue, name = Catalogue.load(snakemake.input.catalogue[0]), params.architecture

@@ -12,12 +12,7 @@ from lib.teacher import teacher_logits
 from lib.training import Engine
 
 params = snakemake.params
-with (
-    job("teacher", snakemake.log[0]),
-    Checkpoint.beside(
-        snakemake.log[0], snakemake.input, snakemake.params, snakemake.wildcards
-    ) as checkpoint,
-):
+with job("teacher", snakemake.log[0]), Checkpoint.of(snakemake) as checkpoint:
     deterministic(**params.run)
     logits = teacher_logits(
         Teacher.model_validate(params.teacher),

@@ -19,9 +19,7 @@ left_out = params.get("left_out", [])
 without = f" without {', '.join(left_out)}" if left_out else ""
 with (
     job(f"embedder seed {seed}{without}", snakemake.log[0]),
-    Checkpoint.beside(
-        snakemake.log[0], snakemake.input, snakemake.params, snakemake.wildcards
-    ) as checkpoint,
+    Checkpoint.of(snakemake) as checkpoint,
 ):
     cfg = Embedding.model_validate(params.embedder)
     deterministic(cfg.threads, params.device)

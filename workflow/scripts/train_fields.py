@@ -12,9 +12,7 @@ from lib.training.shard import save_raw
 params = snakemake.params
 with (
     job(f"fields {snakemake.wildcards.shard}", snakemake.log[0]),
-    Checkpoint.beside(
-        snakemake.log[0], snakemake.input, snakemake.params, snakemake.wildcards
-    ) as checkpoint,
+    Checkpoint.of(snakemake) as checkpoint,
 ):
     deterministic(1)
     cfg, name = Shapes.model_validate(params.shapes), snakemake.wildcards.field

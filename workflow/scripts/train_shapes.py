@@ -13,12 +13,7 @@ from lib.repro import deterministic, seed_for
 from lib.store import Catalogue
 
 params, seed = snakemake.params, int(snakemake.wildcards.seed)
-with (
-    job(f"shape embedder seed {seed}", snakemake.log[0]),
-    Checkpoint.beside(
-        snakemake.log[0], snakemake.input, snakemake.params, snakemake.wildcards
-    ) as checkpoint,
-):
+with job(f"shape embedder seed {seed}", snakemake.log[0]), Checkpoint.of(snakemake) as checkpoint:
     cfg = Shapes.model_validate(params.shapes)
     deterministic(cfg.embedder.threads)
     catalogue, space = Catalogue.load(snakemake.input.catalogue[0]), fields.space_of(cfg)

@@ -11,9 +11,7 @@ from lib.training.shard import save_raw, train_shard
 params, architecture = snakemake.params, snakemake.wildcards.architecture
 with (
     job(f"zoo {architecture} {snakemake.wildcards.shard}", snakemake.log[0]) as log,
-    Checkpoint.beside(
-        snakemake.log[0], snakemake.input, snakemake.params, snakemake.wildcards
-    ) as checkpoint,
+    Checkpoint.of(snakemake) as checkpoint,
 ):
     deterministic(**params.run)
     instances = range(*params.instances)

@@ -15,9 +15,7 @@ from lib.store import Catalogue
 params, seed = snakemake.params, int(snakemake.wildcards.seed)
 with (
     job(f"single-architecture embedder seed {seed}", snakemake.log[0]),
-    Checkpoint.beside(
-        snakemake.log[0], snakemake.input, snakemake.params, snakemake.wildcards
-    ) as checkpoint,
+    Checkpoint.of(snakemake) as checkpoint,
 ):
     single, name = SingleArch.model_validate(params.singlearch), params.architecture
     cfg = single.embedder

@@ -3,6 +3,7 @@
 from safetensors.torch import load_file
 
 from lib import population
+from lib.checkpoint import Checkpoint
 from lib.config import Controls, Training, Unseen
 from lib.data.images import load_split
 from lib.embed import load_embedder
@@ -13,7 +14,7 @@ from lib.store import Catalogue
 from lib.training import Engine
 
 params, data, device = snakemake.params, snakemake.input, snakemake.params.run["device"]
-with job("unseen architectures", snakemake.log[0]) as log:
+with job("unseen architectures", snakemake.log[0]) as log, Checkpoint.of(snakemake):
     deterministic(**params.run)
     images, validation, test = (
         load_split(data[k], device) for k in ("train", "validation", "test")

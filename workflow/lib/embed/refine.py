@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.optim.lr_scheduler import CosineAnnealingLR
 
+from lib.descent import descend
 from lib.embed.arm import Arm
-from lib.progress import track
-from lib.repro import generator
 
 Run = Callable[[Tensor], Tensor]  # images [B, C, H, W] to logits [n, B, K] of n networks
 
@@ -39,17 +39,14 @@ def refine(
         every: call `watch(step, latents)` every so many steps.
         watch: sees the latents while they move, and at the end.
     """
-    moved = latents.detach().clone().requires_grad_()
-    optimizer = torch.optim.Adam([moved], lr=rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    for step in track(range(steps), "refining"):
-        if watch and every and step % every == 0:
-            watch(step, moved.detach())
-        optimizer.zero_grad()
-        found = loss(lambda x: arm.run(architecture, moved, x), generator(*names, "step", step))
-        found.sum().backward()
-        optimizer.step()
-        schedule.step()
-    if watch:
-        watch(steps, moved.detach())
-    return moved.detach()
+    return descend(
+        latents,
+        names,
+        steps,
+        rate,
+        lambda moved, rng: loss(lambda x: arm.run(architecture, moved, x), rng),
+        "refining",
+        lambda optimizer: CosineAnnealingLR(optimizer, steps),
+        every,
+        watch,
+    )

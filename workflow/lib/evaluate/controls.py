@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
 
 from lib import ensemble
+from lib.descent import descend
 from lib.embed import losses
 from lib.embed.arm import Space
 from lib.population import Population
-from lib.progress import track
 from lib.repro import generator
 
 
@@ -78,16 +79,14 @@ def distill(
     Returns:
         Networks [n, P].
     """
-    flat = start.clone().requires_grad_()
-    optimizer = torch.optim.Adam([flat], lr=rate)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, pace)
-    for step in track(range(steps), f"distilling {space.architecture}"):
-        if watch and every and step % every == 0:
-            watch(step, flat.detach())
-        optimizer.zero_grad()
-        loss(lambda x: space.run(flat, x), generator(*names, "step", step)).sum().backward()
-        optimizer.step()
-        schedule.step()
-    if watch:
-        watch(steps, flat.detach())
-    return flat.detach()
+    return descend(
+        start,
+        names,
+        steps,
+        rate,
+        lambda flat, rng: loss(lambda x: space.run(flat, x), rng),
+        f"distilling {space.architecture}",
+        lambda optimizer: LambdaLR(optimizer, pace),
+        every,
+        watch,
+    )

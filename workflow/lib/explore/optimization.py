@@ -17,12 +17,13 @@ from torch import Tensor
 from lib import ensemble
 from lib.config import Controls, Exploration
 from lib.data.images import ImageSplit
+from lib.descent import descend
 from lib.embed import losses
+from lib.embed.arm import Arm
 from lib.embed.fresh import fresh_networks
 from lib.embed.product import Embedder
 from lib.evaluate.controls import distill
 from lib.population import Population
-from lib.progress import track
 from lib.repro import generator
 
 COLUMNS = (
@@ -129,31 +130,7 @@ def optimize(
         population, streams = train[name], ("optimization", study_seed, seed, name)
 
         best = Best(population, validation)
-        latent = begin.clone().requires_grad_()
-        optimizer = torch.optim.Adam([latent], lr=cfg.optimization_rate)
-        for step in track(range(cfg.optimization_steps + 1), f"optimising towards {name}"):
-            if step % cfg.optimization_every == 0 or step == cfg.optimization_steps:
-                with torch.no_grad():
-                    allowed = arm.classify(latent).argmax(-1) == wanted
-                    best.see(step, arm.decode(name, latent), allowed)
-            if step == cfg.optimization_steps:
-                break
-            flat = arm.decode(name, latent)
-            head = F.cross_entropy(
-                arm.classify(latent),
-                torch.full((len(latent),), wanted, device=latent.device),
-                reduction="none",
-            )
-            loss = (
-                batch_loss(
-                    lambda x, flat=flat, space=population.space: space.run(flat, x),
-                    generator(*streams, "step", step),
-                )
-                + head
-            )
-            optimizer.zero_grad()
-            loss.sum().backward()
-            optimizer.step()
+        _move(arm, begin, wanted, batch_loss, best, cfg, streams)
         rows += best.table("latent", starts, seed, test)
 
         fresh = Best(population, validation)
@@ -172,6 +149,33 @@ def optimize(
         zoo.see(0, population.best()[None])
         rows += zoo.table("best_of_zoo", [population.names[population.scores.argmax()]], seed, test)
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _move(
+    arm: Arm,
+    begin: Tensor,
+    wanted: int,
+    batch_loss: Callable[[Callable[[Tensor], Tensor], torch.Generator], Tensor],
+    best: Best,
+    cfg: Exploration,
+    streams: tuple,
+) -> None:
+    """Move latents towards networks of the `wanted`-th architecture; `best` sees them."""
+    space = best.population.space
+    name, required = space.architecture, torch.full((len(begin),), wanted, device=begin.device)
+
+    def loss(latent: Tensor, rng: torch.Generator) -> Tensor:
+        flat = arm.decode(name, latent)
+        head = F.cross_entropy(arm.classify(latent), required, reduction="none")
+        return batch_loss(lambda x: space.run(flat, x), rng) + head
+
+    @torch.no_grad()
+    def watch(step: int, latent: Tensor) -> None:
+        best.see(step, arm.decode(name, latent), arm.classify(latent).argmax(-1) == wanted)
+
+    what = f"optimising towards {name}"
+    steps, every = cfg.optimization_steps, cfg.optimization_every
+    descend(begin, streams, steps, cfg.optimization_rate, loss, what, None, every, watch)
 
 
 def _starts(
