@@ -11,8 +11,8 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import safetensors.torch
 import torch
-from safetensors.torch import save_file
 
 import lib
 from disks import disk
@@ -20,6 +20,7 @@ from lib.atomic import WriteError, atomic, atomic_hdf5, check_folder
 from lib.data.meshes import write_mesh
 from lib.progress import job
 from lib.store import write_shard
+from lib.tensors import save_file
 from shards import make
 
 LIB = Path(lib.__file__).parents[1]
@@ -108,6 +109,18 @@ WRITERS = {
     "table.csv": _table,
     "page.html": _page,
 }
+
+
+def test_tensors_are_written_to_one_file_with_the_bytes_of_safetensors(tmp_path, monkeypatch):
+    tensors = {"b": torch.randn(3, 4), "a": torch.arange(5), "none": torch.empty(0, 2)}
+    for metadata in (None, {"engine": "x"}):
+        safetensors.torch.save_file(tensors, tmp_path / "theirs", metadata)
+        save_file(tensors, tmp_path / "ours", metadata)
+        assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
+    monkeypatch.setattr(os, "rename", None)
+    monkeypatch.setattr(os, "replace", None)
+    save_file(tensors, tmp_path / "ours")
+    assert {path.name for path in tmp_path.iterdir()} == {"ours", "theirs"}
 
 
 @pytest.mark.parametrize("name", WRITERS)

@@ -16,12 +16,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from lib.atomic import WriteError, atomic
 from lib.progress import log
 from lib.repro import file_sha256, versions
+from lib.tensors import save_file
 
 VERSION = 1
 EVERY = 30.0  # seconds between two checkpoints: what is lost at most, but for the step under way

@@ -1,7 +1,6 @@
 """Encode all networks, map them in two dimensions and keep PReps before and after."""
 
 import pandas as pd
-from safetensors.torch import save_file
 
 from lib import population
 from lib.data.images import load_split
@@ -10,6 +9,7 @@ from lib.explore import latents
 from lib.progress import job
 from lib.repro import atomic, deterministic
 from lib.store import Catalogue
+from lib.tensors import save_file
 
 params = snakemake.params
 with job("latents", snakemake.log[0]):

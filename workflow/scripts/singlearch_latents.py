@@ -2,7 +2,6 @@
 
 import pandas as pd
 import torch
-from safetensors.torch import save_file
 
 from lib import population
 from lib.data.images import load_split
@@ -11,6 +10,7 @@ from lib.explore.latents import encode_all, performance_map
 from lib.progress import job
 from lib.repro import atomic, deterministic
 from lib.store import Catalogue
+from lib.tensors import save_file
 
 params, device = snakemake.params, snakemake.params.run["device"]
 with job("latents of one architecture", snakemake.log[0]):

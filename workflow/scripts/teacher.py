@@ -1,7 +1,5 @@
 """Compute the teacher's outputs on the training images."""
 
-from safetensors.torch import save_file
-
 from lib.checkpoint import Checkpoint
 from lib.config import Teacher
 from lib.data.images import load_split
@@ -9,6 +7,7 @@ from lib.progress import job
 from lib.repro import atomic, deterministic
 from lib.store import Catalogue
 from lib.teacher import teacher_logits
+from lib.tensors import save_file
 from lib.training import Engine
 
 params = snakemake.params

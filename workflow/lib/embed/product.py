@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lib import nets
@@ -21,6 +21,7 @@ from lib.embed.arm import Arm, EmbedderError, Space, find_arm
 from lib.nets.fuse import Pairs, bn_pairs, fuse_state
 from lib.repro import atomic, digest_arrays, versions
 from lib.store import Catalogue
+from lib.tensors import save_file
 from lib.untrusted import regular
 
 TYPE, VERSION = "netspace-embedder", 1

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from lib.exchange.network import ExchangeError
 from lib.repro import atomic, digest_arrays
+from lib.tensors import save_file
 from lib.untrusted import regular
 
 NETWORK, VERSION = "netspace-network", 1

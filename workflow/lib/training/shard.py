@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pandas as pd
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import nn
 
 from lib import nets
@@ -16,6 +15,7 @@ from lib.checkpoint import NOWHERE, Checkpoint
 from lib.config import Training
 from lib.data.images import ImageSplit
 from lib.repro import atomic
+from lib.tensors import save_file
 from lib.training.backend import Engine
 from lib.training.loop import TrainedStack, train
 
