@@ -8,6 +8,7 @@ itself offers is not known here.
 import asyncio
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from importlib.metadata import distribution
 from pathlib import Path
@@ -69,7 +70,9 @@ def solved(channel: Channel, specs: list[str]) -> dict[str, str]:
     """Name and version of each package that the solver chooses."""
     limits = {"timeout": timedelta(seconds=60), "virtual_packages": SYSTEM}
     work = solve([channel], specs, platforms=["linux-64", "noarch"], **limits)
-    return {found.name.normalized: str(found.version) for found in asyncio.run(work)}
+    with ThreadPoolExecutor(1) as pool:  # tests with a browser leave a running loop in this thread
+        found = pool.submit(asyncio.run, work).result()
+    return {one.name.normalized: str(one.version) for one in found}
 
 
 @pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.name)

@@ -18,7 +18,7 @@ ENVIRONMENTS = ("mesh", "report", "torch")
 STEP = re.compile(r'"\.\./envs/(\w+)\.yaml".*?"\.\./workflow/scripts/(\w+\.py)"', re.DOTALL)
 # What Snakemake needs itself, and others import where they find it.
 NEEDS = {"charset_normalizer", "psutil", "tabulate", "wcwidth"}
-TARGETS = ("images/train.h5", "shapes/weights/catalogue.csv")
+TARGETS = ("images/train.h5", "shapes/shapes.csv", "shapes/weights/catalogue.csv")
 
 
 @pytest.fixture(scope="module", autouse=True)

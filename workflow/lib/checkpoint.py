@@ -44,15 +44,18 @@ class Checkpoint:
         self.key = {name: _sha256(_json(value)) for name, value in key.items()}
         self.saved, self.parts = time.monotonic(), 0
 
-    def part(self, start: str) -> Checkpoint:
+    def part(self, start: Tensor) -> Checkpoint:
         """Where the next piece of the job's work keeps its state; `start`: what it begins with."""
+        if self.path is None:
+            return self
         self.parts += 1
-        found = Checkpoint(self._part(self.parts), {"start": start})
+        digest = _digest(_apart({"start": start}), "")
+        found = Checkpoint(self._part(self.parts), {"start": digest})
         found.key |= self.key
         return found
 
-    def _part(self, number: int) -> Path | None:
-        return self.path and self.path.with_suffix(f".{number}{SUFFIX}")
+    def _part(self, number: int) -> Path:
+        return self.path.with_suffix(f".{number}{SUFFIX}")
 
     @classmethod
     def beside(
