@@ -1,7 +1,7 @@
 """The space of shapes: meshes, signed distances, the fields trained on them, their embedder.
 
-Output: shapes/source, shapes/shapes.csv, shapes/samples/shard_*.h5, shapes/zoo/SIREN/shard_*.{safetensors,csv},
-shapes/weights/SIREN/shard_*.h5, shapes/weights/catalogue.csv, shapes/embedder/seed_*/*,
+Output: shapes/source/* (of a folder or archive), shapes/shapes.csv, shapes/samples/*.h5,
+shapes/zoo/SIREN/shard_*.{safetensors,csv}, shapes/weights/SIREN/shard_*.h5, shapes/weights/catalogue.csv, shapes/embedder/seed_*/*,
 shapes/meshes/*/*.ply, shapes/{latent_map,reconstruction,interpolation,completion,sampling}.csv.
 """
 

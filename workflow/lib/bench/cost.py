@@ -22,7 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lib import nets
 from lib.bench.embedder import counted, prepared
-from lib.config import Embedding, Images, Study, Training
+from lib.config import Embedding, Exploration, Images, SingleExploration, Study, Training
 from lib.data.images import ImageSplit
 from lib.study import parse_study
 from lib.training.memory import footprint
@@ -121,19 +121,18 @@ def costs(study: Study) -> Iterator[Cost]:
             seen, without = [name for name in names if name not in left_out], ", ".join(left_out)
             seeds = len(study.unseen.seeds)
             yield embedder(f"embedder without {without}", study.embedder, seen, seeds, kind)
-        starts = study.explore.optimization_starts
-        yield optimised("optimisation, and controls", names, 2 * starts, study.explore, kind)
+        runs = 2 * study.explore.optimization_starts  # latents, and fresh networks
+        yield optimised("optimisation, and controls", names, runs, study.explore, kind)
     if "singlearch" in study.parts:
         single, name = study.singlearch, study.singlearch.architecture
         networks = (name, single.instances.total, single.shard_size)
         yield zoo(f"one architecture: zoo of {name}", networks, single.training, study, kind)
         cfg, label = single.embedder, "one architecture: embedder"
         yield embedder(label, cfg, (name,), len(cfg.seeds), kind)
-        label, starts = (
-            "one architecture: optimisation, and controls",
-            single.explore.optimization_starts,
-        )
-        yield optimised(label, (name,), 4 * starts, single.explore, kind)
+        # From poor and from random latents, by latent and by weights; and fresh networks.
+        runs = 5 * single.explore.optimization_starts
+        label = "one architecture: optimisation, and controls"
+        yield optimised(label, (name,), runs, single.explore, kind)
 
 
 def zoo(step: str, names: tuple[str, int, int], cfg: Training, study: Study, kind: Kind) -> Cost:
@@ -176,12 +175,18 @@ def embedder(
     return Cost(step, 0, seeds, seeds * cfg.steps, seeds * cfg.steps * done)
 
 
-def optimised(step: str, architectures: Sequence[str], starts: int, explore, kind: Kind) -> Cost:
-    """Optimising latents and, as controls, as many networks' own weights."""
-    runs = starts * len(architectures)
+def optimised(
+    step: str,
+    architectures: Sequence[str],
+    each: int,
+    explore: Exploration | SingleExploration,
+    kind: Kind,
+) -> Cost:
+    """Optimisation, and its controls: `each` runs for every architecture."""
+    runs = each * len(architectures)
     images = explore.optimization_steps * explore.optimization_batch
     done = sum(TRAINED * images * kind.forward(name) for name in architectures)
-    return Cost(step, runs, 1, runs * explore.optimization_steps, starts * done)
+    return Cost(step, runs, 1, runs * explore.optimization_steps, each * done)
 
 
 def table(study: Study, rate: float) -> str:
