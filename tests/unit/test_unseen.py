@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lib import ensemble, nets, population
+from lib import ensemble, population
 from lib.config import Controls, Training, Unseen
 from lib.embed.arm import Space
 from lib.embed.fresh import fresh_networks
@@ -205,34 +205,6 @@ def test_controls_are_networks_of_the_architecture_that_know_no_trained_one(toy)
 
 
 # --- further training
-
-
-def test_one_epoch_is_that_of_a_plain_loop(toy):
-    space = toy.zoo["test"][LEFT].space
-    start = fresh_networks(LEFT, toy.images, 2, ("b",))
-    cfg = Training(batch_size=32, learning_rate=0.03, weight_decay=1e-3)
-    cfg = finetune.shortened(cfg, 1, schedule="constant")
-    made = finetune.continued(space, start, cfg, ("tune",), toy.images, ENGINE)[1]
-    from lib.training.recipe import Recipe, plan_epoch
-
-    streams = [("tune", i) for i in range(2)]
-    recipes = {i: Recipe.of(cfg, stream) for i, stream in enumerate(streams)}
-    plan = plan_epoch(cfg, recipes, streams, 0, len(toy.images.y))
-    for i in range(2):
-        module = nets.build(LEFT, 1, 8, 4)
-        module.load_state_dict(
-            {name: part[i] for name, part in space.layout.unflatten(start).items()}
-        )
-        sgd = torch.optim.SGD(module.parameters(), lr=0.03, momentum=0.9, weight_decay=1e-3)
-        for batch in torch.from_numpy(plan.order[i]).split(32):
-            sgd.zero_grad()
-            loss = torch.nn.functional.cross_entropy(
-                module(toy.images.x[batch]), toy.images.y[batch]
-            )
-            loss.backward()
-            sgd.step()
-        wanted = space.layout.flatten(module.state_dict())
-        torch.testing.assert_close(made[i], wanted, atol=1e-4, rtol=1e-3)
 
 
 def test_fine_tuning_and_training_from_scratch_are_in_one_table(trained, toy):

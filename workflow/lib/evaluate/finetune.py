@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
 from lib import ensemble, nets
+from lib.checkpoint import of_job
 from lib.config import Training, Unseen
 from lib.data.images import ImageSplit
 from lib.embed.arm import Space
@@ -20,8 +19,7 @@ from lib.evaluate.unseen import label
 from lib.nets.fuse import bn_pairs, fuse_state
 from lib.population import Population
 from lib.training import Engine, train
-from lib.training.backend import Rates, backend
-from lib.training.recipe import Recipe, plan_epoch
+from lib.training.further import continued, shortened
 
 COLUMNS = (
     "left_out",
@@ -34,37 +32,6 @@ COLUMNS = (
     "seed",
 )
 Zoo = Mapping[str, Population]
-
-
-def continued(
-    space: Space,
-    flat: Tensor,
-    cfg: Training,
-    names: tuple,
-    images: ImageSplit,
-    engine: Engine,
-    epochs: Sequence[int] = (1,),
-) -> dict[int, Tensor]:
-    """Networks [n, P] (fused) after so many more epochs of training each; `cfg` says how.
-
-    Network i takes its order of images and its crops from the streams (*names, i, ...).
-    """
-    streams = [(*names, i) for i in range(len(flat))]
-    recipes = {i: Recipe.of(cfg, stream) for i, stream in enumerate(streams)}
-    rates = Rates(
-        **{
-            field.name: np.array([getattr(one, field.name) for one in recipes.values()])
-            for field in fields(Rates)
-        }
-    )
-    stack = {name: part.clone() for name, part in space.layout.unflatten(flat).items()}
-    made, found = backend(engine)(space.module, stack, cfg, rates, images), {}
-    for epoch in range(max(epochs)):
-        made.epoch(plan_epoch(cfg, recipes, streams, epoch, len(images.y)))
-        if epoch + 1 in epochs:
-            now = {name: made.stack[name].detach().clone() for name in stack}
-            found[epoch + 1] = space.layout.flatten(now)
-    return found
 
 
 def from_scratch(
@@ -88,16 +55,11 @@ def from_scratch(
     names = [("unseen", seed, space.architecture, "scratch", i) for i in range(cfg.finetuned)]
     module, found = build(), {}
     for epochs in cfg.scratch_epochs:
-        made = train(build, names, shortened(training, epochs), images, validation, engine)
+        cut, kept = shortened(training, epochs), of_job().part(torch.tensor(epochs))
+        made = train(build, names, cut, images, validation, engine, kept)
         fused = fuse_state(made.stack, bn_pairs(module), module)
         found[epochs] = space.layout.flatten(fused)
     return found
-
-
-def shortened(cfg: Training, epochs: int, **changes: object) -> Training:
-    """A zoo's training cut to so many epochs; the last state is kept."""
-    cut = {"epochs": epochs, "select_from": 0, "milestones": (), "snapshots": ()}
-    return cfg.model_copy(update=cut | {"checkpoint": "final"} | changes)
 
 
 def finetuned_rows(

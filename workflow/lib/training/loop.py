@@ -99,9 +99,12 @@ def train(
             rows = saved.rows
             group.restore(*saved.group)
             log.info("resumed in epoch %d, with instance %d", group.done + 1, cut.start)
-        keep = partial(_save, checkpoint, size, cut.start, rows, group)
+        state = partial(_state, size, cut.start, rows, group)
+        keep = partial(checkpoint.offer, state)
         for _ in zip(range(group.done, last), ticks, strict=False):
             latest[0] = group.epoch(keep)
+        if cut == cuts[-1]:
+            checkpoint.save(*state())
         rows += [({"instance": cut.start + i} | c, state) for i, c, state in group.rows()]
     rows.sort(key=lambda row: row[0]["checkpoint_epoch"])  # keeps the order of instances
     return TrainedStack(
@@ -135,18 +138,14 @@ class _Saved:
         return cls(data["start"], rows, (parts["group"], data["group"]))
 
 
-def _save(checkpoint: Checkpoint, size: int, start: int, rows: list, group: Group) -> None:
-    """Offer the checkpoint what `_Saved` holds."""
-
-    def state() -> State:
-        tensors, data = group.state()
-        stack = ensemble.stack_states(state for _, state in rows) if rows else {}
-        found = {f"rows/{name}": values for name, values in stack.items()}
-        found |= {f"group/{name}": values for name, values in tensors.items()}
-        columns = [columns for columns, _ in rows]
-        return found, {"size": size, "start": start, "columns": columns, "group": data}
-
-    checkpoint.offer(state)
+def _state(size: int, start: int, rows: list, group: Group) -> State:
+    """What `_Saved` holds."""
+    tensors, data = group.state()
+    stack = ensemble.stack_states(state for _, state in rows) if rows else {}
+    found = {f"rows/{name}": values for name, values in stack.items()}
+    found |= {f"group/{name}": values for name, values in tensors.items()}
+    columns = [columns for columns, _ in rows]
+    return found, {"size": size, "start": start, "columns": columns, "group": data}
 
 
 def _check(module: nn.Module) -> None:
