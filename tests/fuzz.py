@@ -455,15 +455,13 @@ def data(fuzz: Fuzz) -> None:
     """Configs, CIFAR-10, pictures in archives, meshes."""
     from PIL import Image
 
+    from image_sources import cifar_files
     from lib.config import Images
     from lib.data.archive import DataError
     from lib.data.cifar import read_cifar10
     from lib.data.images import prepare
     from lib.data.meshes import load_meshes
     from lib.study import load_study
-
-    sys.path.append(str(Path(__file__).parent / "unit"))
-    from test_images import cifar_files
 
     configs = Path(__file__).parents[1] / "config"
     for name in ("tiny.yaml", "ablations.yaml"):

@@ -384,3 +384,37 @@ def test_training_and_controls_stay_on_the_device_of_the_images(toy):
             lambda run, _: losses.labels(run(x), y),
         )
         assert noisy.device.type == fresh.device.type == train.best().device.type == "meta"
+
+
+# Noise
+
+
+def test_noisy_versions_are_compared_with_their_networks(toy):
+    networks = {name: found.flat for name, found in toy.zoo["train"].items()}
+    arm = fresh_arm()
+    scores = {name: found.scores for name, found in toy.zoo["train"].items()}
+    arm.prepare(networks, scores, toy.images.x, rng())
+    x, name = toy.images.x[:40], "ResNet8"
+    pool = Pool.of(arm, networks, 3, ("noise",))
+    run = arm.spaces[name].run
+    own = run(networks[name], x).argmax(-1)
+    same = [(run(pool.flat[name][:, k], x).argmax(-1) == own).float().mean() for k in (1, 2)]
+    assert pool.kept(arm, x)[name] == pytest.approx(torch.stack(same).mean().item())
+    assert Pool.of(arm, networks, 1, ("noise",)).kept(arm, x) == {}
+
+
+@pytest.mark.parametrize(("noise", "said"), [(0.01, 0), (5.0, 3)])
+def test_noise_that_breaks_networks_is_said(toy, caplog, noise, said):
+    cfg = SHORT.model_copy(update={"weight_noise": noise, "steps": 1})
+    zoo = toy.zoo
+    multiarch.train(
+        fresh_arm(cfg=cfg),
+        ("noise",),
+        {name: found.flat for name, found in zoo["train"].items()},
+        {name: found.scores for name, found in zoo["train"].items()},
+        {name: found.flat for name, found in zoo["validation"].items()},
+        toy.images,
+        toy.validation,
+        toy.teacher,
+    )
+    assert caplog.text.count("lower embedder.weight_noise") == said

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_images import COLOR, SPLITS, png, prepared, refused, written, zipped
+
+from image_sources import COLOR, png, prepared, refused, written, zipped
+from lib.data.images import SPLITS
 
 WNIDS = ("n01443537", "n02124075", "n01629819")
 WORDS = {"n01443537": "goldfish, Carassius auratus", "n02124075": "cat", "n01629819": "cat, tom"}

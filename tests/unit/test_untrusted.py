@@ -16,8 +16,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from test_exchange_zoos import make_small_cnn_zoo
-from test_images import cifar_files, png, tar, written, zipped
 
+from image_sources import cifar_files, png, tar, written, zipped
 from lib import nets, untrusted
 from lib.config import ConfigError, Embedding
 from lib.data.archive import DataError, entries

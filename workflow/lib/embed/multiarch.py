@@ -18,9 +18,12 @@ from lib.embed import losses
 from lib.embed.arm import Arm, EmbedderError
 from lib.embed.pool import Pool
 from lib.embed.trainer import Curves, fit
+from lib.progress import log
 from lib.repro import generator
 
 Networks = Mapping[str, Tensor]  # architecture -> [n, P]
+
+SHOWN, LEAST_KEPT = 128, 0.7  # images that noisy networks are tried on; share of answers to keep
 
 
 def between(architectures: int) -> list[float]:
@@ -240,5 +243,13 @@ def train(
         {**networks, **fresh}, {**scores, **unranked}, images.x, generator(*names, "prepare")
     )
     pool = Pool.of(arm, networks, arm.cfg.versions, names)
+    for name, share in pool.kept(arm, images.x[:: 1 + len(images.y) // SHOWN]).items():
+        if share < LEAST_KEPT:
+            log.warning(
+                "with noise %s answers as without it on %.0f %% of images: too few, as the space "
+                "then learns to decode broken networks; lower embedder.weight_noise until 90 %%",
+                name,
+                100 * share,
+            )
     objective = Multiarch(arm, pool, held_out, images, validation, teacher)
     return fit(arm, names, objective, checkpoint)

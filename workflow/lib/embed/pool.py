@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lib import ensemble
 from lib.embed.arm import Arm
 from lib.progress import track
 from lib.repro import generator
@@ -40,6 +41,21 @@ class Pool:
                 found.append((changed, arm.observe(name, changed)))
             flat[name], seen[name] = (torch.stack(part, 1) for part in zip(*found, strict=True))
         return cls(flat, seen)
+
+    @torch.no_grad()
+    def kept(self, arm: Arm, x: Tensor, versions: int = 4) -> dict[str, float]:
+        """How like their networks the first noisy versions are, by architecture.
+
+        Share of images [B, C, H, W] on which they predict the same; none without noisy versions.
+        """
+        found = {}
+        for name, flat in self.flat.items():
+            run = arm.spaces[name].run
+            own, noisy = run(flat[:, 0], x), flat[:, 1 : versions + 1].unbind(1)
+            shares = [ensemble.agreement(run(one, x), own).mean() for one in noisy]
+            if shares:
+                found[name] = torch.stack(shares).mean().item()
+        return found
 
     def draw(
         self, count: int, rng: torch.Generator, mixed: bool = False
