@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 import torch
 
@@ -59,3 +61,29 @@ def trained_arm(cfg, known, held_out):
     torch.manual_seed(0)
     arm = make_arm(cfg.embedder, ["SIREN"], (3,), 1, FIELD)
     return arm, shapes.train(arm, ("test",), known, held_out, cfg)
+
+
+def solids() -> dict[str, bytes]:
+    """A tetrahedron in every format that meshes may have."""
+    points = [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)]
+    faces = [(0, 2, 1), (0, 1, 3), (0, 3, 2), (1, 2, 3)]
+    corners = "".join(f"{x} {y} {z}\n" for x, y, z in points)
+    threes = "".join(f"3 {a} {b} {c}\n" for a, b, c in faces)
+    ply = (
+        "ply\nformat {} 1.0\nelement vertex 4\nproperty float x\nproperty float y\n"
+        "property float z\nelement face 4\nproperty list uchar int vertex_indices\nend_header\n"
+    )
+    raw = b"".join(struct.pack("<3f", *point) for point in points)
+    raw += b"".join(struct.pack("<B3i", 3, *face) for face in faces)
+    stl = bytes(80) + struct.pack("<I", 4)
+    for face in faces:
+        stl += struct.pack("<12fH", 0, 0, 0, *(v for k in face for v in points[k]), 0)
+    obj = "".join(f"v {x} {y} {z}\n" for x, y, z in points)
+    obj += "".join(f"f {a + 1} {b + 1} {c + 1}\n" for a, b, c in faces)
+    return {
+        "a.off": f"OFF\n4 4 0\n{corners}{threes}".encode(),
+        "b.ply": (ply.format("ascii") + corners + threes).encode(),
+        "c.ply": ply.format("binary_little_endian").encode() + raw,
+        "d.stl": stl,
+        "e.obj": f"mtllib a.mtl\n{obj}".encode(),
+    }

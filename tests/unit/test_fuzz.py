@@ -19,6 +19,7 @@ def test_damaged_input_is_refused_or_does_no_harm(tmp_path, group):
         env=os.environ | {"PYTHONPATH": str(TESTS.parent / "workflow"), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
+        errors="replace",  # libraries print what they read
     )
     last = tmp_path / "last"
     where = last.read_text() if last.exists() else "before the first input"

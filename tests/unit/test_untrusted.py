@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from test_exchange_zoos import make_small_cnn_zoo
 
 from image_sources import cifar_files, png, tar, written, zipped
 from lib import nets, untrusted
@@ -33,6 +32,7 @@ from lib.exchange.network import ExchangeError, open_zoo
 from lib.report.blocks import Scene, Shown
 from lib.store import ShardError, read_header, registered, write_shard
 from lib.study import load_study
+from published_zoos import make_small_cnn_zoo
 from shards import make
 
 HUGE = 10**9
