@@ -59,10 +59,26 @@ def test_an_embedder_takes_more_with_more_steps_and_networks(arm):
 
 def test_the_table_has_every_long_step_and_their_sum():
     study = Study(parts=["multiarch"], zoo={"instances": Instances(train=2, validation=1, test=1)})
-    found = list(cost.costs(study))
+    kind = cost.Kind.of(study.images)
+    found = list(cost.costs(study, kind))
     assert [one.step for one in found[1:5]] == [f"zoo: {name}" for name in study.architectures]
-    lines = cost.table(study, 1e12).splitlines()
+    lines = cost.table(study, kind, 1e12).splitlines()
     assert len(lines) == len(found) + 3
     total = sum(one.multiply_adds for one in found)
     assert lines[-1].startswith("| **in all** |")
     assert f"{total / 1e12:.2g}" in lines[-1]
+
+
+def test_counts_of_a_folder_have_to_be_said(tmp_path, capsys):
+    config = tmp_path / "study.yaml"
+    config.write_text(
+        "{parts: [multiarch], images: {source: folder, size: 8, channels: 1, mean: [0], std: [1]}, "
+        "architectures: [LeNetLike, VanillaCNN, ResNet8], embedder: {latent: 16, probes: 4}}"
+    )
+    with pytest.raises(SystemExit):
+        cost.main([str(config)])
+    assert "say --counts TRAIN VALIDATION TEST CLASSES" in capsys.readouterr().err
+    assert cost.main(["--counts", "4000", "100", "100", "10", str(config)]) == 0
+    many = capsys.readouterr().out
+    assert cost.main(["--counts", "1000", "100", "100", "10", str(config)]) == 0
+    assert many.startswith(f"### `{config}`") and many != capsys.readouterr().out

@@ -24,17 +24,17 @@ from lib import nets
 from lib.bench.embedder import counted, prepared
 from lib.config import Embedding, Exploration, Images, SingleExploration, Study, Training
 from lib.data.images import ImageSplit
+from lib.errors import InputError
 from lib.study import parse_study
 from lib.training.memory import footprint
 from lib.training.recipe import Recipe
 from lib.zoo import shard_ranges
 
-# Images to train, validate and test on, and classes, of sources that are published or made.
+# Images to train, validate and test on, and classes, of sources that are always the same.
 PUBLISHED = {
     "digits": (1008, 250, 539, 10),
     "cifar10": (40_000, 10_000, 10_000, 10),
     "tiny_imagenet": (80_000, 20_000, 10_000, 200),
-    "folder": (40_000, 10_000, 10_000, 10),  # CIFAR-10, unless the config says otherwise
 }
 TRAINED = 3  # multiply-adds of a training step over those of a forward pass
 HEAD = (
@@ -78,9 +78,22 @@ class Kind:
     shape: tuple[int, int, int]
 
     @classmethod
-    def of(cls, cfg: Images) -> Kind:
-        """Of published images, as many of each class as the config allows."""
-        *counts, classes = PUBLISHED[cfg.source]
+    def of(cls, cfg: Images, counts: Sequence[int] | None = None) -> Kind:
+        """As many of each class as the config allows.
+
+        Args:
+            cfg: which images.
+            counts: images to train, validate and test on, and classes, of a folder.
+
+        Raises:
+            InputError: it is a folder, and no counts are given.
+        """
+        if cfg.source not in PUBLISHED and counts is None:
+            raise InputError(
+                f"how many images `images.source: {cfg.source}` has does not follow from a config; "
+                "say --counts TRAIN VALIDATION TEST CLASSES"
+            )
+        *counts, classes = PUBLISHED.get(cfg.source, counts)
         most = math.inf if cfg.limit_per_class is None else cfg.limit_per_class * classes
         counts = (int(min(count, most)) for count in counts)
         return cls(*counts, classes, (cfg.channels, cfg.size, cfg.size))
@@ -101,9 +114,8 @@ class Kind:
         return counter.get_total_flops() / 2
 
 
-def costs(study: Study) -> Iterator[Cost]:
-    """The long steps of a study's parts on images."""
-    kind = Kind.of(study.images)
+def costs(study: Study, kind: Kind) -> Iterator[Cost]:
+    """The long steps of a study's parts on images, which are of this kind."""
     images = (kind.train + kind.validation + kind.test) * math.prod(kind.shape)
     yield Cost("images", 0, 1, 0, 0, 0, images)
     cfg, teacher = study.zoo, study.teacher
@@ -189,9 +201,9 @@ def optimised(
     return Cost(step, runs, 1, runs * explore.optimization_steps, each * done)
 
 
-def table(study: Study, rate: float) -> str:
+def table(study: Study, kind: Kind, rate: float) -> str:
     """The costs of a study as a Markdown table, with their sum."""
-    found = list(costs(study))
+    found = list(costs(study, kind))
     total = Cost(
         "**in all**",
         sum(cost.networks for cost in found),
@@ -213,15 +225,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print a table for each config."""
     parser = argparse.ArgumentParser(prog="python -m lib.bench.cost", description=__doc__)
     parser.add_argument("configs", nargs="+", type=Path, help="YAML files")
-    parser.add_argument("--images", help="images.path of configs that leave it open")
+    parser.add_argument(
+        "--counts",
+        type=int,
+        nargs=4,
+        metavar=("TRAIN", "VALIDATION", "TEST", "CLASSES"),
+        help="images and classes of folders",
+    )
     parser.add_argument("--rate", type=float, default=1e4, help="10^9 multiply-adds a second")
     options = parser.parse_args(arguments)
     for path in options.configs:
         raw = yaml.safe_load(path.read_text())
-        if options.images and not raw["images"].get("url"):
-            raw["images"]["path"] = options.images
-        study = parse_study(raw, str(path))
-        print(f"### `{path}`\n\n{table(study, options.rate * 1e9)}\n")
+        if "images" in raw and "url" not in raw["images"]:
+            raw["images"].setdefault("path", "anywhere")
+        try:
+            study = parse_study(raw, str(path))
+            kind = Kind.of(study.images, options.counts)
+        except InputError as error:
+            parser.error(str(error))
+        print(f"### `{path}`\n\n{table(study, kind, options.rate * 1e9)}\n")
     return 0
 
 
