@@ -42,7 +42,7 @@ class Checkpoint:
         """A checkpoint at `path`, nowhere if None; `key` names what the result depends on."""
         self.path = None if path is None else Path(path)
         self.key = {name: _sha256(_json(value)) for name, value in key.items()}
-        self.saved, self.parts = time.monotonic(), 0
+        self.saved, self.parts, self.is_part = time.monotonic(), 0, False
 
     def part(self, start: Tensor) -> Checkpoint:
         """Where the next piece of the job's work keeps its state; `start`: what it begins with."""
@@ -52,6 +52,7 @@ class Checkpoint:
         digest = _digest(_apart({"start": start}), "")
         found = Checkpoint(self._part(self.parts), {"start": digest})
         found.key |= self.key
+        found.is_part = True
         return found
 
     def _part(self, number: int) -> Path:
@@ -118,6 +119,11 @@ class Checkpoint:
         if self.path is not None and time.monotonic() - self.saved >= EVERY:
             self.save(*state())
             self.saved = time.monotonic()
+
+    def finish(self, state: Callable[[], State]) -> None:
+        """Save the end of a piece of the job's work; after the whole job its outputs follow."""
+        if self.is_part:
+            self.save(*state())
 
     def save(self, tensors: Tensors, data: Any) -> None:
         """Save now. Where that fails, for want of room say, the log says so and work goes on."""

@@ -58,7 +58,7 @@ def descend(
         loss(run.x, generator(*names, "step", step)).sum().backward()
         run.step()
         kept.offer(run.state)
-    kept.save(*run.state())
+    kept.finish(run.state)
     if watch:
         watch(steps, run.x.detach())
     return run.x.detach()

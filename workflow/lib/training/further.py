@@ -67,5 +67,5 @@ def continued(
             now = {name: made.stack[name].detach().clone() for name in stack}
             found[done] = space.layout.flatten(now)
         kept.offer(state)
-    kept.save(*state())
+    kept.finish(state)
     return found

@@ -104,7 +104,7 @@ def train(
         for _ in zip(range(group.done, last), ticks, strict=False):
             latest[0] = group.epoch(keep)
         if cut == cuts[-1]:
-            checkpoint.save(*state())
+            checkpoint.finish(state)
         rows += [({"instance": cut.start + i} | c, state) for i, c, state in group.rows()]
     rows.sort(key=lambda row: row[0]["checkpoint_epoch"])  # keeps the order of instances
     return TrainedStack(
