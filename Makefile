@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help:
 	@echo 'make study       run the default study (CORES=all); it ends by naming the report'
-	@echo 'make ablations   variants of the embedder on one zoo, three seeds each (hours)'
+	@echo 'make ablations   variants of the embedder on one zoo, as docs/ablations.md says (hours)'
 	@echo 'make plan        all steps of a study (CONFIG=FILE), to be run where there is no Snakemake (docs/steps.md)'
 	@echo 'make test        every test (ARGS="-k name" passes options on to pytest)'
 	@echo 'make test-quick  the tests that are not marked slow'
@@ -42,7 +42,7 @@ plan: venv
 	rm -rf build/packed
 	python -m pip install --disable-pip-version-check --quiet --target build/packed --no-deps --no-compile \
 		--only-binary=:all: --python-version $(PYTHON_VERSION) -c requirements.txt -r envs/packed.txt
-	python workflow/plan.py --configfile $(CONFIG) --out build/plan.json
+	python workflow/plan.py --configfile $(CONFIG) --out build/plan.json $(ARGS)
 
 test: venv
 	python -m pytest --ignore tests/cluster $(ARGS)

@@ -313,6 +313,20 @@ def test_the_key_is_the_content_of_the_inputs_and_all_parameters(tmp_path):
     assert not point({"steps": 5, "seed": 0}, {"seed": "1"}).load()
 
 
+def test_a_folder_among_the_inputs_counts_by_all_its_files(tmp_path):
+    folder = tmp_path / "meshes"
+    (folder / "a").mkdir(parents=True)
+    (folder / "a/1.ply").write_text("1")
+
+    def point():
+        return Checkpoint.beside(tmp_path / "logs/job.log", [folder], {}, {})
+
+    point().save(TENSORS, DATA)
+    assert point().load()
+    (folder / "a/1.ply").rename(folder / "a/2.ply")
+    assert not point().load()
+
+
 @pytest.mark.parametrize("keep", [0, 4, 100, -8, -1])
 def test_a_truncated_checkpoint_is_said_to_be_damaged_and_not_taken(keep, tmp_path, heard):
     path = saved(tmp_path / "a.checkpoint")

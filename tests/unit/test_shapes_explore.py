@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
+from lib.checkpoint import Checkpoint
 from lib.config import ShapeExploration
 from lib.embed.product import Embedder
 from lib.embed.shapes import iou
@@ -17,6 +18,7 @@ from lib.explore.shapes import Known, described, latent_map, pairs_of, parts, sa
 from lib.fields import space_of
 from lib.meshing import Meshed
 from lib.population import Population
+from lib.training import fields as field_training
 from toy_shapes import CFG, FIELD, trained_arm, zoo
 
 CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], np.float32)
@@ -128,13 +130,31 @@ def test_a_completed_shape_fits_better_than_where_it_started(space):
     points, distances = torch.from_numpy(seen.points), torch.from_numpy(seen.distances)
     decoded = embedder.arm.decode("SIREN", embedder.arm.encode("SIREN", train.flat))
     started = (train.space.run(decoded, points)[..., 0] - distances).square().mean(1).min()
-    completed = complete(embedder, CFG, train, seen)[None]
+    completed = complete(embedder, CFG, train, seen, ("test",))[None]
     ended = (train.space.run(completed, points)[..., 0] - distances).square().mean()
     assert ended < started
     cloud = torch.rand(4000, 3) * 2 - 1
     inside = (train.space.run(completed, cloud)[..., 0] < 0)[0]
     truth = (cloud.abs() < torch.from_numpy(half)).all(1)
     assert iou(inside[None], truth[None]).item() > 0.4
+
+
+def test_completions_of_a_job_that_was_stopped_are_not_done_again(space, tmp_path, monkeypatch):
+    embedder, train, _, _ = space
+    seen = observe(Surface(cube(1.0), CUBE, "box"), 100, ("test",))
+
+    def work():
+        completed = complete(embedder, CFG, train, seen, ("test",))
+        return completed, from_scratch(CFG, seen, ("test", "scratch"))
+
+    wanted = work()
+    with pytest.raises(KeyboardInterrupt), Checkpoint(tmp_path / "job.checkpoint", {}):
+        work()
+        raise KeyboardInterrupt
+    monkeypatch.setattr(torch.optim.Adam, "step", None)
+    monkeypatch.setattr(field_training, "_run", None)
+    with Checkpoint(tmp_path / "job.checkpoint", {}):
+        assert all(a.equal(b) for a, b in zip(work(), wanted, strict=True))
 
 
 def test_a_field_from_scratch_fits_what_it_is_given():

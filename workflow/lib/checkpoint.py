@@ -72,7 +72,7 @@ class Checkpoint:
         log is another's, or has the content of an input changed, makes it useless.
         """
         key = dict(params.items()) | {"wildcards": dict(wildcards.items())}
-        content = [file_sha256(path) for path in inputs]
+        content = [_content(Path(path)) for path in inputs]
         return cls(
             Path(log_file).with_suffix(SUFFIX), key | {"inputs": content, "versions": versions()}
         )
@@ -153,6 +153,14 @@ def clear(folder: str | Path) -> None:
     for pattern in (f"*{FINISHED}", f".*{SUFFIX}"):  # the latter was being written by a killed job
         for path in Path(folder).rglob(pattern):
             path.unlink(missing_ok=True)
+
+
+def _content(path: Path) -> str | dict[str, str]:
+    """The digest of a file or, by name, of all files in a folder."""
+    if path.is_file():
+        return file_sha256(path)
+    files = sorted(found for found in path.rglob("*") if found.is_file())
+    return {found.relative_to(path).as_posix(): file_sha256(found) for found in files}
 
 
 def _apart(tensors: Tensors) -> Tensors:

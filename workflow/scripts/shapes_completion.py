@@ -4,6 +4,7 @@ import pandas as pd
 import torch
 
 from lib import fields
+from lib.checkpoint import Checkpoint
 from lib.config import Shapes
 from lib.embed import load_embedder
 from lib.evaluate import shapes
@@ -13,7 +14,7 @@ from lib.repro import atomic, deterministic
 from lib.store import Catalogue
 
 params = snakemake.params
-with job("shape completion", snakemake.log[0]):
+with job("shape completion", snakemake.log[0]), Checkpoint.of(snakemake):
     deterministic(params.threads)
     cfg = Shapes.model_validate(params.shapes)
     catalogue, space = Catalogue.load(snakemake.input.catalogue[0]), fields.space_of(cfg)
@@ -25,7 +26,7 @@ with job("shape completion", snakemake.log[0]):
     for original in track(originals, "shapes"):
         names = ("shapes", params.seed, "completion", original.name)
         seen = observe(original, cfg.explore.partial, names)
-        found["completed"].append(complete(embedder, cfg, train, seen))
+        found["completed"].append(complete(embedder, cfg, train, seen, names))
         found["scratch"].append(from_scratch(cfg, seen, names))
     made = {
         method: list(shapes.meshes(space, torch.stack(flat), cfg.resolution))

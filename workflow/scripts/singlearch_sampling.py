@@ -3,6 +3,7 @@
 import pandas as pd
 
 from lib import population
+from lib.checkpoint import Checkpoint
 from lib.config import SingleExploration, Training
 from lib.data.images import load_split
 from lib.embed import load_embedder
@@ -13,7 +14,7 @@ from lib.store import Catalogue
 from lib.training import Engine
 
 params, device = snakemake.params, snakemake.params.run["device"]
-with job("sampling", snakemake.log[0]):
+with job("sampling", snakemake.log[0]), Checkpoint.of(snakemake):
     deterministic(**params.run)
     splits = ("train", "validation", "test")
     train, validation, test = (load_split(snakemake.input[split], device) for split in splits)

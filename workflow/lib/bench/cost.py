@@ -2,8 +2,8 @@
 
 Multiply-adds are those of convolutions and matrix products as torch's `FlopCounterMode` counts
 them, three times a forward pass where gradients are taken; validation, element-wise work and short
-steps are left out. Memory is what a job of the zoo takes beside libraries and images, by the plan
-that the job itself checks. Hours are at `--rate`, which is given and not measured here.
+steps are left out. Memory is what a job of the zoo takes beside libraries, images included, by the
+plan that the job itself checks. Hours are at `--rate`, which is given and not measured here.
 """
 
 from __future__ import annotations

@@ -12,9 +12,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
 
 from lib import nets
+from lib.checkpoint import of_job
 from lib.config import Shapes
+from lib.descent import descend
 from lib.embed.product import Embedder
 from lib.embed.shapes import field_loss
 from lib.evaluate.mesh_metrics import Surface
@@ -55,7 +58,9 @@ def observe(surface: Surface, count: int, names: tuple) -> Observation:
     )
 
 
-def complete(embedder: Embedder, cfg: Shapes, train: Population, seen: Observation) -> Tensor:
+def complete(
+    embedder: Embedder, cfg: Shapes, train: Population, seen: Observation, names: tuple
+) -> Tensor:
     """The field [P] decoded from the latent that fits an observation best.
 
     Adam starts at the training shape that fits best. The squared distance from the mean of the
@@ -66,6 +71,7 @@ def complete(embedder: Embedder, cfg: Shapes, train: Population, seen: Observati
         cfg: truncation of the loss, steps and learning rate.
         train: training fields.
         seen: the observation.
+        names: names of the random streams.
     """
     arm, (name,) = embedder.arm, embedder.architectures
     space, explore = train.space, cfg.explore
@@ -81,16 +87,17 @@ def complete(embedder: Embedder, cfg: Shapes, train: Population, seen: Observati
     mean = known.mean(0)
     _, spread, axes = torch.linalg.svd(known - mean, full_matrices=False)
     spread = (spread / max(len(known) - 1, 1) ** 0.5).clamp_min(1e-3 * spread[0])
-    latent.requires_grad_()
-    optimizer = torch.optim.Adam([latent], lr=explore.completion_rate)
-    for step in range(explore.completion_steps):
-        rate = 0.5 * (1 + np.cos(np.pi * step / explore.completion_steps))
-        optimizer.param_groups[0]["lr"] = explore.completion_rate * rate
+
+    def loss(latent: Tensor, _: torch.Generator) -> Tensor:
         unlikely = ((latent - mean) @ axes.T / spread).square().mean()
-        loss = misfit(arm.decode(name, latent[None]))[0] + PRIOR * unlikely
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        return misfit(arm.decode(name, latent[None]))[0] + PRIOR * unlikely
+
+    def falling(optimizer: torch.optim.Optimizer) -> LambdaLR:
+        steps = explore.completion_steps
+        return LambdaLR(optimizer, lambda step: 0.5 * (1 + np.cos(np.pi * step / steps)))
+
+    how = explore.completion_steps, explore.completion_rate, loss, "completing", falling
+    latent = descend(latent, names, *how)
     with torch.no_grad():
         return arm.decode(name, latent[None])[0]
 
@@ -113,5 +120,6 @@ def from_scratch(cfg: Shapes, seen: Observation, names: tuple) -> Tensor:
     def build() -> torch.nn.Module:
         return nets.build_field(cfg.architecture, cfg.widths, cfg.omega)
 
-    trained = train_fields(build, [names], cfg.training, points, distances)
+    kept = of_job().part(torch.from_numpy(points))
+    trained = train_fields(build, [names], cfg.training, points, distances, None, kept)
     return space_of(cfg).layout.flatten(trained.stack)[0]

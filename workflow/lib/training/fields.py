@@ -86,6 +86,7 @@ def train_fields(
         rate = rates(cfg, steps, recipe.betas)
         losses[i] = _run(program, state[i], slots, where, wanted, order, rate, work)[-1]
         checkpoint.offer(lambda at=at: (held, at + 1))
+    checkpoint.finish(lambda: (held, len(parts)))
     flat = state[:, : layout.size].clone()
     columns = {
         "instance": list(range(len(names))),
