@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from lib import devices
+from lib.data.images import ImagesError, load_split
 
 HOLD = """
 import logging, os, sys
@@ -85,7 +87,7 @@ def test_several_that_slurm_gave_are_shared_out_inside_its_job(holder):
     assert sorted(found[::2]) == ["0", "1"] and found[1] == "0"
 
 
-@pytest.mark.parametrize("setting", ["", " , "])
+@pytest.mark.parametrize("setting", ["", " , ", "-1", "NoDevFiles"])
 def test_no_visible_gpu_is_an_error_that_says_so(setting, monkeypatch):
     monkeypatch.setenv(devices.VISIBLE, setting)
     with pytest.raises(devices.DeviceError, match=f"CUDA_VISIBLE_DEVICES is '{setting}'"):
@@ -96,3 +98,12 @@ def test_a_study_on_the_cpu_takes_none(monkeypatch):
     monkeypatch.setenv(devices.VISIBLE, "0,1")
     devices.take("cpu")
     assert os.environ[devices.VISIBLE] == "0,1"
+
+
+@pytest.mark.parametrize("built", [True, False])
+def test_a_torch_without_cuda_is_said_before_anything_is_read(built, monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: built)
+    devices.check("cpu")
+    wanted = (ImagesError, "no such file") if built else (devices.DeviceError, "build for the CPU")
+    with pytest.raises(wanted[0], match=wanted[1]):
+        load_split(tmp_path / "test.h5", "cuda")

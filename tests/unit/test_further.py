@@ -90,6 +90,22 @@ def test_a_job_stopped_between_any_epochs_ends_with_the_same_bits(
     assert len(again) == 3 and all(a.equal(b) for a, b in zip(again, wanted, strict=True))
 
 
+def test_epochs_come_in_order_from_a_checkpoint_too(toy, tmp_path, monkeypatch):
+    space, start = toy.zoo["test"][NAME].space, fresh_networks(NAME, toy.images, 2, ("b",))
+    path = tmp_path / "job.checkpoint"
+
+    def work():
+        given = CFG, ("tune",), toy.images, ENGINES["compiled"]
+        return list(continued(space, start, *given, epochs=(2, 10)))
+
+    with pytest.raises(Stopped), Checkpoint(path, {}):
+        work()
+        raise Stopped
+    with Checkpoint(path, {}):
+        allow(monkeypatch, 0)
+        assert work() == [2, 10]
+
+
 def test_training_from_scratch_is_not_done_again_in_a_job_that_was_stopped(
     toy, tmp_path, monkeypatch
 ):

@@ -18,6 +18,7 @@ log = logging.getLogger("lib")
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 # Jobs of a scheduler, by the variables they know themselves by: it may number GPUs in each anew.
 SCHEDULED = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")
+NONE = ("", "-1", "NoDevFiles")  # how a GPU that is not there is named
 POLL = 1.0  # seconds between looks for a free GPU
 _taken: list[IO | None] = []
 
@@ -54,10 +55,26 @@ def take(device: str) -> None:
 def visible() -> list[str]:
     """The GPUs that this process may see, as `CUDA_VISIBLE_DEVICES` names them."""
     if VISIBLE in os.environ:
-        return [name.strip() for name in os.environ[VISIBLE].split(",") if name.strip()]
+        named = (name.strip() for name in os.environ[VISIBLE].split(","))
+        return [name for name in named if name not in NONE]
     import torch
 
     return [str(number) for number in range(torch.cuda.device_count())]
+
+
+def check(device: str) -> None:
+    """Refuse "cuda" where torch is built without it.
+
+    Raises:
+        DeviceError: it is.
+    """
+    import torch
+
+    if device == "cuda" and not torch.backends.cuda.is_built():
+        raise DeviceError(
+            f"device is cuda, but this torch ({torch.__version__}) is a build for the CPU; "
+            "install one with CUDA (docs/cluster.md)"
+        )
 
 
 def _job() -> str | None:

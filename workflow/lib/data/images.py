@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import torch
 
+from lib import devices
 from lib.atomic import atomic_hdf5
 from lib.config import Images
 from lib.data.archive import DataError
@@ -76,7 +77,9 @@ def load_split(path: str | Path, device: str = "cpu") -> ImageSplit:
 
     Raises:
         ImagesError: not a prepared file, one of another version, or a damaged one.
+        DeviceError: "cuda", and torch is built without it.
     """
+    devices.check(device)
     pixels, labels, attributes = _read(Path(path))
     shape = (1, pixels.shape[1], 1, 1)
     mean, std = (

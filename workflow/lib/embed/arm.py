@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from lib.config import Embedding
     from lib.kernels.runner import Runner
 
+SIDE_BY_SIDE = 32  # networks that vmap predicts with at once; bounds memory, is part of the result
+
 
 class EmbedderError(InputError):
     """An embedder cannot be built, loaded or used as asked."""
@@ -71,7 +73,9 @@ class Space:
         """As `run`, in batches and without gradients: [n, images, classes]."""
         if self._compiled(flat):
             return self._runner(tuple(x.shape[1:])).outputs(flat, x)
-        return ensemble.predict(self.module, self.layout.unflatten(flat), x)
+        parts = flat.split(SIDE_BY_SIDE)
+        run = (ensemble.predict(self.module, self.layout.unflatten(part), x) for part in parts)
+        return torch.cat(list(run))
 
     def _compiled(self, flat: Tensor) -> bool:
         single = flat.device.type == "cpu" and flat.dtype == torch.float32

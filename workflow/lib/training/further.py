@@ -57,8 +57,8 @@ def continued(
         tensors, done = saved
         for name, values in made.held.items():
             values.copy_(tensors[f"held/{name}"])
-        ends = (name.removeprefix("found/") for name in tensors if name.startswith("found/"))
-        found |= {int(at): tensors[f"found/{at}"].to(flat.device) for at in ends}
+        ends = sorted(int(name[6:]) for name in tensors if name.startswith("found/"))
+        found |= {at: tensors[f"found/{at}"].to(flat.device) for at in ends}
         log.info("further training: resumed after epoch %d of %d", done, max(epochs))
     for epoch in track(range(done, max(epochs)), "epochs of further training"):
         made.epoch(plan_epoch(cfg, recipes, streams, epoch, len(images.y)))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+import torch
 from torch import nn
 
 from lib import ensemble
@@ -86,7 +87,7 @@ def train(
     size = group_size(build, len(names), cfg, images, validation, engine)
     latest = [math.nan]
     recipes = [Recipe.of(cfg, name) for name in names]
-    saved, rows = _Saved.of(checkpoint, size), []
+    saved, rows = _Saved.of(checkpoint, size, images.x.device), []
     cuts = [slice(at, at + size) for at in range(0, len(names), size)]
     epochs = [max(recipe.epochs for recipe in recipes[cut]) for cut in cuts]
     left = sum(epochs[saved.start // size :]) - saved.group[1]["done"] if saved else sum(epochs)
@@ -123,8 +124,8 @@ class _Saved:
     group: State
 
     @classmethod
-    def of(cls, checkpoint: Checkpoint, size: int) -> _Saved | None:
-        """What is there, if the groups were of this size."""
+    def of(cls, checkpoint: Checkpoint, size: int, device: torch.device) -> _Saved | None:
+        """What is there, if the groups were of this size; rows come to the device."""
         found = checkpoint.load()
         if found is None or found[1]["size"] != size:
             return None
@@ -132,7 +133,7 @@ class _Saved:
         parts: dict[str, Tensors] = {"rows": {}, "group": {}}
         for name, values in tensors.items():
             part, _, rest = name.partition("/")
-            parts[part][rest] = values
+            parts[part][rest] = values.to(device) if part == "rows" else values
         states = (ensemble.select(parts["rows"], i) for i in range(len(data["columns"])))
         rows = list(zip(data["columns"], states, strict=True))
         return cls(data["start"], rows, (parts["group"], data["group"]))
