@@ -423,6 +423,8 @@ def test_a_runner_refuses_what_it_cannot_run():
     module, layout, runner = runner_of("LeNetLike")
     with pytest.raises(ValueError, match="expected \\[n, 3718\\]"):
         runner(torch.zeros(2, 5), images(4).x)
+    with pytest.raises(ValueError, match="inputs on meta; kernels are of the CPU"):
+        runner(torch.zeros(1, 3718), torch.zeros(2, 1, 8, 8, device="meta"))
     with pytest.raises(ValueError, match="no gradient with respect to their inputs"):
         runner(torch.zeros(2, 3718), images(4).x.requires_grad_())
     whole = nets.build("ResNet8", 1, 8, 10)

@@ -98,6 +98,10 @@ class Runner:
                 f"[n, {self.parameters}] on [B, {', '.join(map(str, self.shape))}], or on as many "
                 "for each network"
             )
+        if {flat.device.type, x.device.type} != {"cpu"}:
+            raise ValueError(
+                f"networks on {flat.device}, inputs on {x.device}; kernels are of the CPU"
+            )
         order = torch.from_numpy(np.arange(items, dtype=np.int32))
         return flat.detach().float().contiguous(), x.float().contiguous(), order
 
