@@ -8,9 +8,9 @@ from lib.checkpoint import Checkpoint
 from lib.config import Training, Unseen
 from lib.embed.fresh import fresh_networks
 from lib.evaluate import finetune
+from lib.evaluate.further import continued, shortened
 from lib.kernels import CompiledBackend
 from lib.training import Engine
-from lib.training.further import continued, shortened
 from lib.training.recipe import Recipe, plan_epoch
 from lib.training.vmap import VmapBackend
 

@@ -130,7 +130,7 @@ def test_a_completed_shape_fits_better_than_where_it_started(space):
     points, distances = torch.from_numpy(seen.points), torch.from_numpy(seen.distances)
     decoded = embedder.arm.decode("SIREN", embedder.arm.encode("SIREN", train.flat))
     started = (train.space.run(decoded, points)[..., 0] - distances).square().mean(1).min()
-    completed = complete(embedder, CFG, train, seen, ("test",))[None]
+    completed = complete(embedder, CFG, train, seen)[None]
     ended = (train.space.run(completed, points)[..., 0] - distances).square().mean()
     assert ended < started
     cloud = torch.rand(4000, 3) * 2 - 1
@@ -144,7 +144,7 @@ def test_completions_of_a_job_that_was_stopped_are_not_done_again(space, tmp_pat
     seen = observe(Surface(cube(1.0), CUBE, "box"), 100, ("test",))
 
     def work():
-        completed = complete(embedder, CFG, train, seen, ("test",))
+        completed = complete(embedder, CFG, train, seen)
         return completed, from_scratch(CFG, seen, ("test", "scratch"))
 
     wanted = work()

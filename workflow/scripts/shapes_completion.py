@@ -26,7 +26,7 @@ with job("shape completion", snakemake.log[0]), Checkpoint.of(snakemake):
     for original in track(originals, "shapes"):
         names = ("shapes", params.seed, "completion", original.name)
         seen = observe(original, cfg.explore.partial, names)
-        found["completed"].append(complete(embedder, cfg, train, seen, names))
+        found["completed"].append(complete(embedder, cfg, train, seen))
         found["scratch"].append(from_scratch(cfg, seen, names))
     made = {
         method: list(shapes.meshes(space, torch.stack(flat), cfg.resolution))

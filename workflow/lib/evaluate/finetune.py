@@ -15,11 +15,11 @@ from lib.data.images import ImageSplit
 from lib.embed.arm import Space
 from lib.embed.multiarch import between, mix
 from lib.embed.product import Embedder
+from lib.evaluate.further import continued, shortened
 from lib.evaluate.unseen import label
 from lib.nets.fuse import bn_pairs, fuse_state
 from lib.population import Population
 from lib.training import Engine, train
-from lib.training.further import continued, shortened
 
 COLUMNS = (
     "left_out",

@@ -58,9 +58,7 @@ def observe(surface: Surface, count: int, names: tuple) -> Observation:
     )
 
 
-def complete(
-    embedder: Embedder, cfg: Shapes, train: Population, seen: Observation, names: tuple
-) -> Tensor:
+def complete(embedder: Embedder, cfg: Shapes, train: Population, seen: Observation) -> Tensor:
     """The field [P] decoded from the latent that fits an observation best.
 
     Adam starts at the training shape that fits best. The squared distance from the mean of the
@@ -71,10 +69,9 @@ def complete(
         cfg: truncation of the loss, steps and learning rate.
         train: training fields.
         seen: the observation.
-        names: names of the random streams.
     """
     arm, (name,) = embedder.arm, embedder.architectures
-    space, explore = train.space, cfg.explore
+    space = train.space
     points, distances = (torch.from_numpy(values) for values in seen[:2])
 
     def misfit(fields: Tensor) -> Tensor:
@@ -87,17 +84,16 @@ def complete(
     mean = known.mean(0)
     _, spread, axes = torch.linalg.svd(known - mean, full_matrices=False)
     spread = (spread / max(len(known) - 1, 1) ** 0.5).clamp_min(1e-3 * spread[0])
+    steps, rate = cfg.explore.completion_steps, cfg.explore.completion_rate
 
     def loss(latent: Tensor, _: torch.Generator) -> Tensor:
         unlikely = ((latent - mean) @ axes.T / spread).square().mean()
         return misfit(arm.decode(name, latent[None]))[0] + PRIOR * unlikely
 
     def falling(optimizer: torch.optim.Optimizer) -> LambdaLR:
-        steps = explore.completion_steps
         return LambdaLR(optimizer, lambda step: 0.5 * (1 + np.cos(np.pi * step / steps)))
 
-    how = explore.completion_steps, explore.completion_rate, loss, "completing", falling
-    latent = descend(latent, names, *how)
+    latent = descend(latent, ("completion",), steps, rate, loss, "completing", falling)
     with torch.no_grad():
         return arm.decode(name, latent[None])[0]
 

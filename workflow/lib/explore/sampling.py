@@ -21,12 +21,12 @@ from lib.data.images import ImageSplit
 from lib.embed.fresh import fresh_networks
 from lib.embed.product import Embedder
 from lib.evaluate import novelty
+from lib.evaluate.further import continued, shortened
 from lib.evaluate.retrieval import bands
 from lib.population import Population
 from lib.progress import track
 from lib.repro import generator, seed_for
 from lib.training import Engine
-from lib.training.further import continued, shortened
 
 COLUMNS = ("network", "kind", "band", "epochs", "accuracy", "seed")
 BANDS = ("low", "middle", "high")

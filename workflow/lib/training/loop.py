@@ -106,7 +106,7 @@ def train(
             latest[0] = group.epoch(keep)
         if cut == cuts[-1]:
             checkpoint.finish(state)
-        rows += [({"instance": cut.start + i} | c, state) for i, c, state in group.rows()]
+        rows += [({"instance": cut.start + i} | c, kept) for i, c, kept in group.rows()]
     rows.sort(key=lambda row: row[0]["checkpoint_epoch"])  # keeps the order of instances
     return TrainedStack(
         ensemble.stack_states(state for _, state in rows),

@@ -46,8 +46,8 @@ def continued(
         }
     )
     stack = {name: part.clone() for name, part in space.layout.unflatten(flat).items()}
-    made, found, kept = backend(engine)(space.module, stack, cfg, rates, images), {}, of_job()
-    kept, done = kept.part(flat), 0
+    made = backend(engine)(space.module, stack, cfg, rates, images)
+    kept, found, done = of_job().part(flat), dict[int, Tensor](), 0
 
     def state() -> State:
         tensors = {f"held/{name}": values for name, values in made.held.items()}
