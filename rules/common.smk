@@ -4,20 +4,20 @@ import os
 import re
 from functools import cache
 
-from lib import lifeline
-from lib.atomic import check_folder
-from lib.checkpoint import clear
+from lib.core import lifeline
+from lib.core.atomic import check_folder
+from lib.core.checkpoint import clear
 from lib.config import parse_memory
 from lib.data.images import check_source
 from lib.data.shapes import PROCEDURAL
 from lib.data.shapes import check as check_shapes
 from lib.embed.arm import find_arm
-from lib.errors import InputError
-from lib.exchange.network import zoo_files
+from lib.core.errors import InputError
+from lib.zoo.exchange.network import zoo_files
 from lib.report.assets import assets
-from lib.repro import code_hash
+from lib.core.repro import code_hash
 from lib.study import parse_study
-from lib.zoo import shard_ranges
+from lib.zoo.extract import shard_ranges
 from snakemake.exceptions import WorkflowError
 
 # Threads that wait for each other by spinning keep busy cores from those that work.
@@ -121,18 +121,18 @@ def trained_by(arm, *modules):
 def embedder_code(arm):
     """The digest of the code that trains an embedder of several architectures."""
     modules = map(nets.module_of, ARCHITECTURES)
-    return trained_by(arm, "lib.embed.multiarch", "lib.population", *modules)
+    return trained_by(arm, "lib.embed.multiarch", "lib.zoo.population", *modules)
 
 
 def singlearch_code(arm):
     """The digest of the code that trains an embedder of one architecture."""
     net = nets.module_of(SINGLE.architecture)
-    return trained_by(arm, "lib.embed.singlearch", "lib.population", net)
+    return trained_by(arm, "lib.embed.singlearch", "lib.zoo.population", net)
 
 
 def shapes_code(arm):
     """The digest of the code that trains an embedder of fields."""
-    return trained_by(arm, "lib.embed.shapes", "lib.fields", nets.field_module_of(FIELD))
+    return trained_by(arm, "lib.embed.shapes", "lib.zoo.fields", nets.field_module_of(FIELD))
 
 
 def seen(wildcards):

@@ -27,7 +27,7 @@ rule teacher:
         seed=STUDY.seed,
         engine=ENGINE,
         run={"device": STUDY.device, "threads": STUDY.threads},
-        code=code_hash("lib.teacher", *map(nets.module_of, ARCHITECTURES)),
+        code=code_hash("lib.embed.teacher", *map(nets.module_of, ARCHITECTURES)),
     message:
         "Teacher: its outputs on the training images"
     script:

@@ -152,7 +152,7 @@ rule digests:
         **ON_CPU,
     params:
         root=RESULTS,
-        code=code_hash("lib.digests"),
+        code=code_hash("lib.report.digests"),
     message:
         "Digests of everything made"
     script:

@@ -58,7 +58,7 @@ rule shapes_meshes:
     params:
         shapes=block(SHAPES, include={"source", "instances"}),
         seed=STUDY.seed,
-        code=code_hash("lib.data.shapes", "lib.fields"),
+        code=code_hash("lib.data.shapes", "lib.zoo.fields"),
     message:
         "Shapes: reading or making meshes"
     script:
@@ -110,7 +110,7 @@ rule shapes_fields:
         shapes=block(SHAPES, include=FIELD_KEYS),
         instances=lambda wildcards: SHAPE_SHARDS[wildcards.shard],
         seed=STUDY.seed,
-        code=code_hash("lib.training.fields", nets.field_module_of(FIELD)),
+        code=code_hash("lib.engine.training.fields", nets.field_module_of(FIELD)),
     message:
         "Shapes: training {wildcards.field}, shard {wildcards.shard}"
     script:
@@ -135,7 +135,7 @@ rule shapes_weights:
         **ON_CPU,
     params:
         shapes=block(SHAPES, include=FIELD_KEYS | {"instances"}, exclude={"instances": {"train"}}),
-        code=code_hash("lib.fields", nets.field_module_of(FIELD)),
+        code=code_hash("lib.zoo.fields", nets.field_module_of(FIELD)),
     message:
         "Shapes: extracting {wildcards.field}, shard {wildcards.shard}"
     script:
@@ -151,7 +151,7 @@ use rule catalogue as shapes_catalogue with:
         RESULTS / "logs/shapes/catalogue.log",
     params:
         architectures=[FIELD],
-        code=code_hash("lib.store"),
+        code=code_hash("lib.zoo.store"),
     message:
         "Shapes: listing all fields"
 

@@ -28,7 +28,7 @@ use rule train_shard as singlearch_shard with:
         instances=lambda wildcards: SINGLE_SHARDS[wildcards.shard],
         seed=STUDY.seed,
         run={"device": STUDY.device, "threads": STUDY.threads},
-        code=code_hash("lib.training.shard", nets.module_of(SINGLE.architecture)),
+        code=code_hash("lib.engine.training.shard", nets.module_of(SINGLE.architecture)),
     message:
         "Performance zoo: training {wildcards.architecture}, shard {wildcards.shard}"
 
@@ -47,7 +47,7 @@ use rule extract_shard as singlearch_weights with:
     params:
         instances=block(SINGLE.instances, exclude={"train"}),
         training=block(SINGLE.training),
-        code=code_hash("lib.zoo", nets.module_of(SINGLE.architecture)),
+        code=code_hash("lib.zoo.extract", nets.module_of(SINGLE.architecture)),
     message:
         "Performance zoo: extracting {wildcards.architecture}, shard {wildcards.shard}"
 
@@ -65,7 +65,7 @@ use rule catalogue as singlearch_catalogue with:
         RESULTS / "logs/singlearch/catalogue.log",
     params:
         architectures=[SINGLE.architecture],
-        code=code_hash("lib.store"),
+        code=code_hash("lib.zoo.store"),
     message:
         "Performance zoo: listing all networks"
 

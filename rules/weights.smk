@@ -2,7 +2,7 @@
 
 Architectures of `zoo.imported` are not trained; their shards are taken from the zoo named there.
 
-Output: weights/{architecture}/shard_*.h5 (workflow/lib/FORMAT.md) and weights/catalogue.csv.
+Output: weights/{architecture}/shard_*.h5 (workflow/lib/zoo/store/FORMAT.md) and weights/catalogue.csv.
 """
 
 
@@ -24,7 +24,7 @@ rule extract_shard:
     params:
         instances=lambda wildcards: block(STUDY.zoo.of(wildcards.architecture), exclude={"train"}),
         training=block(STUDY.zoo.training),
-        code=lambda wildcards: code_hash("lib.zoo", nets.module_of(wildcards.architecture)),
+        code=lambda wildcards: code_hash("lib.zoo.extract", nets.module_of(wildcards.architecture)),
     message:
         "Weights: extracting {wildcards.architecture}, shard {wildcards.shard}"
     script:
@@ -52,7 +52,7 @@ rule adopt_shard:
         instances=lambda wildcards: instances(wildcards.architecture)[wildcards.shard],
         run={"device": STUDY.device, "threads": STUDY.threads},
         code=lambda wildcards: code_hash(
-            "lib.exchange.adopt", nets.module_of(wildcards.architecture)
+            "lib.zoo.exchange.adopt", nets.module_of(wildcards.architecture)
         ),
     message:
         "Weights: taking {wildcards.architecture}, shard {wildcards.shard}, from {params.zoo}"
@@ -73,7 +73,7 @@ rule catalogue:
         **ON_CPU,
     params:
         architectures=ARCHITECTURES,
-        code=code_hash("lib.store"),
+        code=code_hash("lib.zoo.store"),
     message:
         "Weights: listing all networks"
     script:

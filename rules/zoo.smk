@@ -39,7 +39,7 @@ rule train_shard:
         seed=STUDY.seed,
         run={"device": STUDY.device, "threads": STUDY.threads},
         code=lambda wildcards: code_hash(
-            "lib.training.shard", nets.module_of(wildcards.architecture)
+            "lib.engine.training.shard", nets.module_of(wildcards.architecture)
         ),
     message:
         "Zoo: training {wildcards.architecture}, shard {wildcards.shard}"

@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from damage import checked_blocks, damaged, edit, edits, forger, members, strange_edits
-from lib.errors import InputError
+from lib.core.errors import InputError
 from toy_shapes import solids
 
 MEMORY = 6 << 30  # bytes of private memory
@@ -142,7 +142,7 @@ def store(fuzz: Fuzz) -> None:
     from lib.config import Images
     from lib.data.images import load_split, prepare
     from lib.data.sdf import read_samples, write_samples
-    from lib.store import Catalogue, read_shard, verify, write_shard
+    from lib.zoo.store import Catalogue, read_shard, verify, write_shard
     from shards import make, same
 
     torch.set_num_threads(1)
@@ -210,8 +210,8 @@ def exchange(fuzz: Fuzz) -> None:
 
     from lib import nets
     from lib.embed.product import Embedder, load_embedder, make_arm
-    from lib.exchange import folder as networks
-    from lib.exchange import formats
+    from lib.zoo.exchange import folder as networks
+    from lib.zoo.exchange import formats
     from toy import CFG
 
     torch.set_num_threads(1)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import torch
 
-from lib import ensemble
 from lib.config import SingleExploration
-from lib.population import Population
+from lib.engine import ensemble
+from lib.zoo.population import Population
 
 NAME = "ResNet8"
 CFG = SingleExploration(
@@ -34,7 +34,7 @@ def zoo(toy) -> dict[str, Population]:
         noise = torch.randn(count, known.flat.shape[1], generator=rng) * known.spread()
         level = torch.linspace(0, 1.5, count)[:, None]
         flat = known.flat[torch.arange(count) % 3] + level * noise
-        accuracy = ensemble.accuracy(known.space.predict(flat, toy.validation.x), toy.validation.y)
+        accuracy = ensemble.accuracy(known.family.predict(flat, toy.validation.x), toy.validation.y)
         frame = pd.DataFrame(
             {
                 "network": [f"{split}-{i}" for i in range(count)],
@@ -43,5 +43,5 @@ def zoo(toy) -> dict[str, Population]:
                 "learning_rate": 0.1,
             }
         )
-        found[split] = Population(known.space, frame, flat)
+        found[split] = Population(known.family, frame, flat)
     return found

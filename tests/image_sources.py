@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from lib.config import Images
+from lib.core.errors import InputError
 from lib.data.images import SPLITS, load_split, prepare
-from lib.errors import InputError
 
 COLOR = {"size": 32, "channels": 3, "mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
 GREY = {"source": "folder", "size": 8, "mean": (0.0,), "std": (1.0,)}

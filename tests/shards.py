@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from lib.store import Shard, read_header, write_shard
-from lib.store import format as shard_format
+from lib.zoo.store import Shard, read_header, write_shard
+from lib.zoo.store import format as shard_format
 
 LAYOUT = [
     ("conv.weight", (4, 1, 3, 3), "conv"),

@@ -23,7 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
-from lib import tensors
+from lib.core import tensors
 from lib.steps import Step, execute, read_plan
 
 DEVICE = "gpu"

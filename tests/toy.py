@@ -8,15 +8,18 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from lib import ensemble, nets, population, store, zoo
+from lib import nets
 from lib.config import Embedding, Instances, Training
 from lib.data.images import ImageSplit
 from lib.embed import Embedder, multiarch, trainer
 from lib.embed.product import make_arm
-from lib.population import Population
-from lib.store import Catalogue
-from lib.training import Engine, TrainedStack
-from lib.training.shard import train_shard
+from lib.engine import ensemble
+from lib.engine.training import Engine, TrainedStack
+from lib.engine.training.shard import train_shard
+from lib.zoo import extract as zoo
+from lib.zoo import population, store
+from lib.zoo.population import Population
+from lib.zoo.store import Catalogue
 
 NAMES = ("LeNetLike", "VanillaCNN", "ResNet8")
 CLASSES = tuple("abcd")

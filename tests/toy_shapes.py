@@ -10,10 +10,9 @@ import torch
 from lib.config import Shapes
 from lib.embed import shapes
 from lib.embed.product import make_arm
-from lib.embed.shapes import Fields
-from lib.fields import space_of
+from lib.engine.training.fields import train_fields
 from lib.nets import build_field
-from lib.training.fields import train_fields
+from lib.zoo.fields import Fields, family_of
 
 CFG = Shapes(
     widths=(16, 16),
@@ -52,7 +51,7 @@ def zoo(count, seed):
         points,
         distances,
     )
-    flat = space_of(CFG).layout.flatten(trained.stack)
+    flat = family_of(CFG).layout.flatten(trained.stack)
     points, inside = torch.from_numpy(points), torch.from_numpy(distances < 0)
     return Fields(flat, points, points, inside)
 

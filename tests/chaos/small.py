@@ -3,7 +3,7 @@
 import json
 import os
 
-from lib.digests import content_digest
+from lib.report.digests import content_digest
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "4"))  # four for each study
 # The whole study where there is time for it, otherwise as far as what an embedder is used for.

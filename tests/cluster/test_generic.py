@@ -1,6 +1,6 @@
 """The fallback: any scheduler with commands to submit, query and cancel; here Slurm's own tools."""
 
-from lib.digests import zoo_digest
+from lib.report.digests import zoo_digest
 
 
 def test_networks_trained_through_sbatch_have_the_digest_of_one_machine(

@@ -6,7 +6,7 @@ import signal
 import time
 from dataclasses import replace
 
-from lib.digests import content_digest
+from lib.report.digests import content_digest
 
 # The files and the logs of rules that train embedders.
 EMBEDDERS = {
@@ -80,7 +80,7 @@ STAND_IN = """
 import json, os, time
 from pathlib import Path
 
-from lib.repro import deterministic
+from lib.core.repro import deterministic
 
 began = time.time()
 deterministic(**snakemake.params.run)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import stand_in_conda
-from lib.digests import content_digest
+from lib.report.digests import content_digest
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = ("mesh", "report", "torch")

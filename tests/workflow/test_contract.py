@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib.digests import content_digest
-from lib.store import Catalogue
+from lib.report.digests import content_digest
 from lib.study import load_study
+from lib.zoo.store import Catalogue
 from own_files import ARM, NET
 
 COLUMNS = {
@@ -235,7 +235,7 @@ def elsewhere(*arguments):
 def test_shards_verify(study):
     shards = sorted(map(str, study.results.glob("weights/*/shard_*.h5")))
     assert len(shards) == 8
-    lines = elsewhere("-m", "lib.store", "verify", *shards).splitlines()
+    lines = elsewhere("-m", "lib.zoo.store", "verify", *shards).splitlines()
     assert len(lines) == 8 and all(": ok (" in line for line in lines)
 
 

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from lib.store import Catalogue
 from lib.study import load_study
+from lib.zoo.store import Catalogue
 
 COLUMNS = {
     "singlearch/reconstruction": "network epochs method target_accuracy accuracy agreement "

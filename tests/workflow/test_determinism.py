@@ -5,7 +5,7 @@ import re
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from lib.digests import content_digest
+from lib.report.digests import content_digest
 
 ARTEFACTS = {
     "images/train.h5",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.checkpoint import FINISHED
+from lib.core.checkpoint import FINISHED
 from lib.steps import read_plan
 from places import ROOT, run
 
@@ -60,7 +60,7 @@ STOPPED = 7
 STOP = f"""
 import sys
 import stand_in_gpu
-from lib import checkpoint
+from lib.core import checkpoint
 offer, left = checkpoint.Checkpoint.offer, int(sys.argv[1])
 def counted(*given):
     global left

@@ -6,14 +6,15 @@ import time
 
 import pytest
 
-from lib.digests import content_digest
+from lib.report.digests import content_digest
 
 EMBEDDER = "multiarch/embedder/seed_0/embedder.safetensors"
 LOSSES = "multiarch/embedder/seed_0/losses.csv"
 # Training saves its state after every step, and takes its time over each.
 RESTLESS = """
 import sys, time
-from lib import checkpoint, steps
+from lib import steps
+from lib.core import checkpoint
 checkpoint.EVERY = 0
 offer = checkpoint.Checkpoint.offer
 checkpoint.Checkpoint.offer = lambda *given: (offer(*given), time.sleep(0.1))

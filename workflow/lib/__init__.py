@@ -3,7 +3,7 @@
 import importlib
 
 # Found when first asked for, so that `import lib` alone stays quick.
-_LAZY = {"load_network": "lib.exchange.network"}
+_LAZY = {"load_network": "lib.zoo.exchange.network"}
 
 
 def __getattr__(name: str):

@@ -21,9 +21,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from lib.errors import InputError
-from lib.lifeline import announce
-from lib.repro import atomic
+from lib.core.errors import InputError
+from lib.core.lifeline import announce
+from lib.core.repro import atomic
 
 TYPE, VERSION = "netspace-plan", 1
 STAMP = ".step"
@@ -267,7 +267,7 @@ def _end(step: Step, status: int, seconds: float) -> None:
     if path := step.job["benchmark"]:
         with atomic(path) as temporary:
             temporary.write_text(f"s\n{seconds:.4f}\n")
-    from lib.checkpoint import FINISHED
+    from lib.core.checkpoint import FINISHED
 
     step.note(True, seconds)
     Path(step.job["log"]["files"][0]).with_suffix(FINISHED).unlink(missing_ok=True)

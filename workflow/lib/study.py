@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from lib import nets
 from lib.config import ConfigError, Embedding, Study
 from lib.config.faults import faults
+from lib.core.errors import InputError
+from lib.core.untrusted import regular
 from lib.embed.arm import find_arm
-from lib.errors import InputError
-from lib.untrusted import regular
 
 MOST = 100_000  # values in a config; aliases in YAML can stand for any number of them
 

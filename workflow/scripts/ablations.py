@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from lib.benchmarks import cpu_seconds
+from lib.core.benchmarks import cpu_seconds
+from lib.core.progress import job
+from lib.core.repro import atomic
 from lib.evaluate.ablation import markdown, summary
-from lib.progress import job
-from lib.repro import atomic
 
 with job("ablations", snakemake.log[0]):
     found = pd.concat([pd.read_csv(path) for path in snakemake.input], ignore_index=True)

@@ -1,11 +1,11 @@
 """Take the networks of one shard from an imported zoo."""
 
 from lib.config import Instances
+from lib.core.progress import job
+from lib.core.repro import deterministic, versions
 from lib.data.images import load_split
-from lib.exchange.adopt import adopt
-from lib.progress import job
-from lib.repro import deterministic, versions
-from lib.store import write_shard
+from lib.zoo.exchange.adopt import adopt
+from lib.zoo.store import write_shard
 
 params, architecture = snakemake.params, snakemake.wildcards.architecture
 with job(f"weights {architecture} {snakemake.wildcards.shard}", snakemake.log[0]) as log:

@@ -1,7 +1,7 @@
 """List all stored networks in one table."""
 
-from lib.progress import job
-from lib.store import Catalogue
+from lib.core.progress import job
+from lib.zoo.store import Catalogue
 
 with job("catalogue", snakemake.log[0]) as log:
     catalogue = Catalogue.build(snakemake.input, snakemake.params.architectures)

@@ -2,9 +2,9 @@
 
 import json
 
-from lib.digests import study_digests
-from lib.progress import job
-from lib.repro import atomic
+from lib.core.progress import job
+from lib.core.repro import atomic
+from lib.report.digests import study_digests
 
 with job("digests", snakemake.log[0]):
     files = [*snakemake.input.images, *snakemake.input.files, *snakemake.input.index]

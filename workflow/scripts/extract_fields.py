@@ -1,12 +1,12 @@
 """Store the fields of one trained shard, with how well each fits its shape."""
 
-from lib import fields
 from lib.config import Shapes
+from lib.core.progress import job
+from lib.core.repro import deterministic, versions
 from lib.data.sdf import read_samples
-from lib.progress import job
-from lib.repro import deterministic, versions
-from lib.store import write_shard
-from lib.training.shard import load_raw
+from lib.engine.training.shard import load_raw
+from lib.zoo import fields
+from lib.zoo.store import write_shard
 
 params = snakemake.params
 with job(f"field weights {snakemake.wildcards.shard}", snakemake.log[0]) as log:

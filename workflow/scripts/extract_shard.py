@@ -1,12 +1,12 @@
 """Fuse and store the networks of one trained shard."""
 
-from lib import zoo
 from lib.config import Instances
+from lib.core.progress import job
+from lib.core.repro import versions
 from lib.data.images import load_split
-from lib.progress import job
-from lib.repro import versions
-from lib.store import write_shard
-from lib.training.shard import load_raw
+from lib.engine.training.shard import load_raw
+from lib.zoo import extract as zoo
+from lib.zoo.store import write_shard
 
 params, architecture = snakemake.params, snakemake.wildcards.architecture
 with job(f"weights {architecture} {snakemake.wildcards.shard}", snakemake.log[0]):

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from lib.progress import job
+from lib.core.progress import job
+from lib.core.repro import atomic
 from lib.report.page import index_page
-from lib.repro import atomic
 
 with job("index", snakemake.log[0]):
     page = index_page(list(snakemake.input.pages), Path(snakemake.output[0]).parent)

@@ -2,14 +2,14 @@
 
 import pandas as pd
 
-from lib import population
 from lib.config import Exploration
+from lib.core.progress import job
+from lib.core.repro import atomic, deterministic
 from lib.data.images import load_split
 from lib.embed import load_embedder
 from lib.explore.interpolation import interpolate
-from lib.progress import job
-from lib.repro import atomic, deterministic
-from lib.store import Catalogue
+from lib.zoo import population
+from lib.zoo.store import Catalogue
 
 params = snakemake.params
 with job("interpolation", snakemake.log[0]):

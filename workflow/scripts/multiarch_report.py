@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from lib.config import Study
-from lib.progress import job
+from lib.core.progress import job
+from lib.core.repro import atomic
 from lib.report.inputs import MultiarchFiles
 from lib.report.multiarch import multiarch_report
 from lib.report.run import about, run_facts
-from lib.repro import atomic
 
 data = snakemake.input
 with job("multi-architecture report", snakemake.log[0]):

@@ -1,12 +1,12 @@
 """Compare decoded networks with the training networks nearest to them."""
 
-from lib import population
+from lib.core.progress import job
+from lib.core.repro import atomic, deterministic
 from lib.data.images import load_split
 from lib.embed import load_embedder
 from lib.evaluate import novelty
-from lib.progress import job
-from lib.repro import atomic, deterministic
-from lib.store import Catalogue
+from lib.zoo import population
+from lib.zoo.store import Catalogue
 
 params, device = snakemake.params, snakemake.params.run["device"]
 with job("novelty", snakemake.log[0]):

@@ -1,8 +1,8 @@
 """Read, split and store the images of the study."""
 
 from lib.config import Images
+from lib.core.progress import job
 from lib.data.images import prepare
-from lib.progress import job
 
 with job("images", snakemake.log[0]):
     params = snakemake.params

@@ -1,12 +1,12 @@
 """Look for test networks' neighbours among the training networks, in the latent space and out."""
 
-from lib import population
+from lib.core.progress import job
+from lib.core.repro import atomic, deterministic
 from lib.data.images import load_split
 from lib.embed import load_embedder
 from lib.evaluate.retrieval import Retrieval, table
-from lib.progress import job
-from lib.repro import atomic, deterministic
-from lib.store import Catalogue
+from lib.zoo import population
+from lib.zoo.store import Catalogue
 
 params, device = snakemake.params, snakemake.params.run["device"]
 with job("retrieval", snakemake.log[0]):

@@ -5,12 +5,12 @@ from pathlib import Path
 import pandas as pd
 
 from lib.config import Instances
+from lib.core.progress import job, track
+from lib.core.repro import atomic
 from lib.data.meshes import write_mesh
 from lib.data.shapes import left_out, shapes
-from lib.fields import shape_name
-from lib.progress import job, track
-from lib.repro import atomic
-from lib.zoo import split_of
+from lib.zoo.extract import split_of
+from lib.zoo.fields import shape_name
 
 params, rows = snakemake.params, []
 with job("meshes", snakemake.log[0]) as log:

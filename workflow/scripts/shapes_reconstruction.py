@@ -2,26 +2,26 @@
 
 import pandas as pd
 
-from lib import fields
 from lib.config import Shapes
+from lib.core.progress import job, track
+from lib.core.repro import atomic, deterministic
 from lib.embed import load_embedder
 from lib.evaluate import shapes
-from lib.progress import job, track
-from lib.repro import atomic, deterministic
-from lib.store import Catalogue
+from lib.zoo import fields
+from lib.zoo.store import Catalogue
 
 params = snakemake.params
 with job("shape reconstruction", snakemake.log[0]) as log:
     deterministic(params.threads)
     cfg = Shapes.model_validate(params.shapes)
-    catalogue, space = Catalogue.load(snakemake.input.catalogue[0]), fields.space_of(cfg)
-    train, test = (fields.load(catalogue, space, split) for split in ("train", "test"))
+    catalogue, family = Catalogue.load(snakemake.input.catalogue[0]), fields.family_of(cfg)
+    train, test = (fields.load(catalogue, family, split) for split in ("train", "test"))
     names, rows = test.frame["shape"].tolist(), []
     originals = shapes.surfaces(snakemake.input.originals, names)
     for seed, path in zip(params.seeds, snakemake.input.embedders, strict=True):
         embedder = load_embedder(path)
         found = {
-            method: list(track(shapes.meshes(space, flat, cfg.resolution), method, len(flat)))
+            method: list(track(shapes.meshes(family, flat, cfg.resolution), method, len(flat)))
             for method, flat in shapes.compared(embedder, train, test).items()
         }
         columns = {"embedder": embedder.arm.cfg.arm, "seed": seed}

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from lib.config import Study
-from lib.progress import job
+from lib.core.progress import job
+from lib.core.repro import atomic
 from lib.report.run import about_shapes, run_facts
 from lib.report.shape_inputs import COLUMNS, ShapeFiles
 from lib.report.shapes import shapes_report
-from lib.repro import atomic
 
 data = snakemake.input
 with job("report on shapes", snakemake.log[0]):

@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 
+from lib.core.progress import job, track
+from lib.core.repro import seed_for, versions
 from lib.data.sdf import sample, write_samples
 from lib.data.shapes import shapes
 from lib.data.solid import Solid
-from lib.fields import shape_name
-from lib.progress import job, track
-from lib.repro import seed_for, versions
+from lib.zoo.fields import shape_name
 
 params = snakemake.params
 with job(f"samples {snakemake.wildcards.shard}", snakemake.log[0]):

@@ -2,27 +2,27 @@
 
 import pandas as pd
 
-from lib import fields
 from lib.config import Shapes
+from lib.core.progress import job, track
+from lib.core.repro import atomic, deterministic
 from lib.data.meshes import read_mesh
+from lib.data.meshing import Meshed
 from lib.embed import load_embedder
 from lib.evaluate import shapes
 from lib.explore.shapes import Known, described, samples
-from lib.meshing import Meshed
-from lib.progress import job, track
-from lib.repro import atomic, deterministic
-from lib.store import Catalogue
+from lib.zoo import fields
+from lib.zoo.store import Catalogue
 
 params, rows = snakemake.params, []
 with job("new shapes", snakemake.log[0]):
     deterministic(params.threads)
     cfg = Shapes.model_validate(params.shapes)
-    catalogue, space = Catalogue.load(snakemake.input.catalogue[0]), fields.space_of(cfg)
-    train, test = (fields.load(catalogue, space, split) for split in ("train", "test"))
+    catalogue, family = Catalogue.load(snakemake.input.catalogue[0]), fields.family_of(cfg)
+    train, test = (fields.load(catalogue, family, split) for split in ("train", "test"))
     known = Known(shapes.surfaces(snakemake.input.originals, train.frame["shape"]))
     embedder, names = load_embedder(snakemake.input.embedders[0]), ("shapes", params.seed, "new")
     drawn = samples(embedder, names, cfg.explore.sampled, train)
-    found = {way: list(shapes.meshes(space, flat, cfg.resolution)) for way, flat in drawn.items()}
+    found = {way: list(shapes.meshes(family, flat, cfg.resolution)) for way, flat in drawn.items()}
     # How near real shapes, which nobody has seen, are to the training shapes.
     unseen = test.frame["shape"][: cfg.explore.sampled]
     found["unseen"] = [

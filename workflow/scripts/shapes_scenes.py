@@ -2,11 +2,11 @@
 
 import json
 
-from lib.progress import job
+from lib.core.progress import job
+from lib.core.repro import atomic
 from lib.report.scenes import scenes
 from lib.report.shape_inputs import read_tables
 from lib.report.shape_scenes import wanted
-from lib.repro import atomic
 
 with job("meshes of the page", snakemake.log[0]) as log:
     tables = read_tables(snakemake.input)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from lib.core.progress import job
 from lib.data.shapes import unpack
-from lib.progress import job
 
 with job("mesh files", snakemake.log[0]):
     unpack(snakemake.params.source, Path(snakemake.output.meshes), snakemake.params.seed)

@@ -1,21 +1,21 @@
 """Score one variant of the space of shapes on shapes of every split."""
 
-from lib import fields
 from lib.config import Shapes
+from lib.core.progress import job
+from lib.core.repro import atomic, deterministic
 from lib.data.sdf import read_samples
 from lib.embed import load_embedder
 from lib.evaluate.shape_ablation import SPLITS, scores
-from lib.progress import job
-from lib.repro import atomic, deterministic
-from lib.store import Catalogue
+from lib.zoo import fields
+from lib.zoo.store import Catalogue
 
 params, seed = snakemake.params, int(snakemake.wildcards.seed)
 variant = snakemake.wildcards.variant
 with job(f"scores {variant} {seed}", snakemake.log[0]) as log:
     deterministic(params.threads)
     cfg = Shapes.model_validate(params.shapes)
-    catalogue, space = Catalogue.load(snakemake.input.catalogue[0]), fields.space_of(cfg)
-    zoo = {split: fields.load(catalogue, space, split) for split in SPLITS}
+    catalogue, family = Catalogue.load(snakemake.input.catalogue[0]), fields.family_of(cfg)
+    zoo = {split: fields.load(catalogue, family, split) for split in SPLITS}
     zoo["train"] = zoo["train"].first(cfg.trained_on)
     near, uniform = (
         [read_samples(path) for path in snakemake.input[kind]] for kind in ("near", "uniform")

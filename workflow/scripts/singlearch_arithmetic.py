@@ -2,14 +2,14 @@
 
 import pandas as pd
 
-from lib import population
 from lib.config import SingleExploration
+from lib.core.progress import job
+from lib.core.repro import atomic, deterministic
 from lib.data.images import load_split
 from lib.embed import load_embedder
 from lib.explore.arithmetic import arithmetic
-from lib.progress import job
-from lib.repro import atomic, deterministic
-from lib.store import Catalogue
+from lib.zoo import population
+from lib.zoo.store import Catalogue
 
 params, device = snakemake.params, snakemake.params.run["device"]
 with job("task arithmetic", snakemake.log[0]):

@@ -3,14 +3,14 @@
 import pandas as pd
 import torch
 
-from lib import population
+from lib.core.progress import job
+from lib.core.repro import atomic, deterministic
+from lib.core.tensors import save_file
 from lib.data.images import load_split
 from lib.embed import load_embedder
 from lib.explore.latents import encode_all, performance_map
-from lib.progress import job
-from lib.repro import atomic, deterministic
-from lib.store import Catalogue
-from lib.tensors import save_file
+from lib.zoo import population
+from lib.zoo.store import Catalogue
 
 params, device = snakemake.params, snakemake.params.run["device"]
 with job("latents of one architecture", snakemake.log[0]):

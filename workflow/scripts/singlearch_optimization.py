@@ -3,15 +3,15 @@
 import pandas as pd
 from safetensors.torch import load_file
 
-from lib import population
-from lib.checkpoint import Checkpoint
 from lib.config import Controls, SingleExploration
+from lib.core.checkpoint import Checkpoint
+from lib.core.progress import job
+from lib.core.repro import atomic, deterministic
 from lib.data.images import load_split
 from lib.embed import load_embedder
 from lib.explore.tuning import optimize
-from lib.progress import job
-from lib.repro import atomic, deterministic
-from lib.store import Catalogue
+from lib.zoo import population
+from lib.zoo.store import Catalogue
 
 params, device = snakemake.params, snakemake.params.run["device"]
 with job("latent optimisation in one architecture", snakemake.log[0]), Checkpoint.of(snakemake):

@@ -1,14 +1,14 @@
 """Compare test networks of one architecture with what comes back, and with the controls."""
 
-from lib import population
-from lib.checkpoint import Checkpoint
 from lib.config import Controls, SingleArch
+from lib.core.checkpoint import Checkpoint
+from lib.core.progress import job
+from lib.core.repro import atomic, deterministic
 from lib.data.images import load_split
 from lib.embed import load_embedder
 from lib.evaluate import singlearch
-from lib.progress import job
-from lib.repro import atomic, deterministic
-from lib.store import Catalogue
+from lib.zoo import population
+from lib.zoo.store import Catalogue
 
 params, device = snakemake.params, snakemake.params.run["device"]
 with job("single-architecture reconstruction", snakemake.log[0]), Checkpoint.of(snakemake):

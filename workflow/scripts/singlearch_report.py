@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from lib.config import Study
-from lib.progress import job
+from lib.core.progress import job
+from lib.core.repro import atomic
 from lib.report.run import about_single, run_facts
 from lib.report.single_inputs import TABLES, SinglearchFiles
 from lib.report.singlearch import singlearch_report
-from lib.repro import atomic
 
 data = snakemake.input
 with job("single-architecture report", snakemake.log[0]):

@@ -2,16 +2,16 @@
 
 import pandas as pd
 
-from lib import population
-from lib.checkpoint import Checkpoint
 from lib.config import SingleExploration, Training
+from lib.core.checkpoint import Checkpoint
+from lib.core.progress import job
+from lib.core.repro import atomic, deterministic
 from lib.data.images import load_split
 from lib.embed import load_embedder
+from lib.engine.training import Engine
 from lib.explore.sampling import compared, draw, sampled
-from lib.progress import job
-from lib.repro import atomic, deterministic
-from lib.store import Catalogue
-from lib.training import Engine
+from lib.zoo import population
+from lib.zoo.store import Catalogue
 
 params, device = snakemake.params, snakemake.params.run["device"]
 with job("sampling", snakemake.log[0]), Checkpoint.of(snakemake):

@@ -1,14 +1,14 @@
 """Score one variant of the space of one architecture on networks of every split."""
 
-from lib import population
-from lib.checkpoint import Checkpoint
 from lib.config import SingleArch
+from lib.core.checkpoint import Checkpoint
+from lib.core.progress import job
+from lib.core.repro import atomic, deterministic
 from lib.data.images import load_split
 from lib.embed import load_embedder
 from lib.evaluate import single_ablation
-from lib.progress import job
-from lib.repro import atomic, deterministic
-from lib.store import Catalogue
+from lib.zoo import population
+from lib.zoo.store import Catalogue
 
 params, seed = snakemake.params, int(snakemake.wildcards.seed)
 variant, device = snakemake.wildcards.variant, params.run["device"]

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
+from lib.core.progress import job
+from lib.core.repro import atomic
 from lib.evaluate.variants import of_networks
-from lib.progress import job
-from lib.repro import atomic
 
 with job("single-architecture variants", snakemake.log[0]):
     found = pd.concat([pd.read_csv(path) for path in snakemake.input], ignore_index=True)

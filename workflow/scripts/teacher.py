@@ -1,14 +1,14 @@
 """Compute the teacher's outputs on the training images."""
 
-from lib.checkpoint import Checkpoint
 from lib.config import Teacher
+from lib.core.checkpoint import Checkpoint
+from lib.core.progress import job
+from lib.core.repro import atomic, deterministic
+from lib.core.tensors import save_file
 from lib.data.images import load_split
-from lib.progress import job
-from lib.repro import atomic, deterministic
-from lib.store import Catalogue
-from lib.teacher import teacher_logits
-from lib.tensors import save_file
-from lib.training import Engine
+from lib.embed.teacher import teacher_logits
+from lib.engine.training import Engine
+from lib.zoo.store import Catalogue
 
 params = snakemake.params
 with job("teacher", snakemake.log[0]), Checkpoint.of(snakemake) as checkpoint:

@@ -3,16 +3,16 @@
 import torch
 from safetensors.torch import load_file
 
-from lib import population
-from lib.checkpoint import Checkpoint
 from lib.config import Embedding
+from lib.core.checkpoint import Checkpoint
+from lib.core.progress import job
+from lib.core.repro import deterministic, seed_for
 from lib.data.images import load_split
 from lib.embed import multiarch
 from lib.embed.fresh import fresh_networks
 from lib.embed.product import Embedder, card_of, make_arm
-from lib.progress import job
-from lib.repro import deterministic, seed_for
-from lib.store import Catalogue
+from lib.zoo import population
+from lib.zoo.store import Catalogue
 
 params, seed = snakemake.params, int(snakemake.wildcards.seed)
 left_out = params.get("left_out", [])

@@ -1,13 +1,13 @@
 """Train the fields of some shapes, each on the samples of its own."""
 
-from lib.checkpoint import Checkpoint
 from lib.config import Shapes
+from lib.core.checkpoint import Checkpoint
+from lib.core.progress import job
+from lib.core.repro import deterministic
 from lib.data.sdf import read_samples
+from lib.engine.training.fields import train_fields
+from lib.engine.training.shard import save_raw
 from lib.nets import build_field
-from lib.progress import job
-from lib.repro import deterministic
-from lib.training.fields import train_fields
-from lib.training.shard import save_raw
 
 params = snakemake.params
 with (

@@ -2,26 +2,26 @@
 
 import torch
 
-from lib import fields
-from lib.checkpoint import Checkpoint
 from lib.config import Shapes
+from lib.core.checkpoint import Checkpoint
+from lib.core.progress import job
+from lib.core.repro import deterministic, seed_for
 from lib.data.sdf import read_samples
 from lib.embed import shapes
 from lib.embed.product import Embedder, make_arm
-from lib.progress import job
-from lib.repro import deterministic, seed_for
-from lib.store import Catalogue
+from lib.zoo import fields
+from lib.zoo.store import Catalogue
 
 params, seed = snakemake.params, int(snakemake.wildcards.seed)
 with job(f"shape embedder seed {seed}", snakemake.log[0]), Checkpoint.of(snakemake) as checkpoint:
     cfg = Shapes.model_validate(params.shapes)
     deterministic(cfg.embedder.threads)
-    catalogue, space = Catalogue.load(snakemake.input.catalogue[0]), fields.space_of(cfg)
+    catalogue, family = Catalogue.load(snakemake.input.catalogue[0]), fields.family_of(cfg)
     near, uniform = (
         [read_samples(path) for path in snakemake.input[kind]] for kind in ("near", "uniform")
     )
     train, held_out = (
-        fields.with_points(fields.load(catalogue, space, split), near, uniform)
+        fields.with_points(fields.load(catalogue, family, split), near, uniform)
         for split in ("train", "validation")
     )
     names = ("shapes", params.seed, seed)

@@ -1,12 +1,12 @@
 """Train the networks of one shard."""
 
-from lib.checkpoint import Checkpoint
 from lib.config import Training
+from lib.core.checkpoint import Checkpoint
+from lib.core.progress import job
+from lib.core.repro import deterministic
 from lib.data.images import load_split
-from lib.progress import job
-from lib.repro import deterministic
-from lib.training import Engine
-from lib.training.shard import save_raw, train_shard
+from lib.engine.training import Engine
+from lib.engine.training.shard import save_raw, train_shard
 
 params, architecture = snakemake.params, snakemake.wildcards.architecture
 with (

@@ -2,15 +2,15 @@
 
 import torch
 
-from lib import population
-from lib.checkpoint import Checkpoint
 from lib.config import SingleArch
+from lib.core.checkpoint import Checkpoint
+from lib.core.progress import job
+from lib.core.repro import deterministic, seed_for
 from lib.data.images import load_split
 from lib.embed import singlearch
 from lib.embed.product import Embedder, card_of, make_arm
-from lib.progress import job
-from lib.repro import deterministic, seed_for
-from lib.store import Catalogue
+from lib.zoo import population
+from lib.zoo.store import Catalogue
 
 params, seed = snakemake.params, int(snakemake.wildcards.seed)
 with (

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from lib.progress import job
+from lib.core.progress import job
+from lib.core.repro import atomic
 from lib.report import unseen
-from lib.repro import atomic
 
 with job("unseen architectures, for people", snakemake.log[0]):
     frames = [pd.read_csv(snakemake.input[key]) for key in ("table", "finetune")]

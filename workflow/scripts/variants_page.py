@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from lib.benchmarks import cpu_seconds
 from lib.config import Study
-from lib.progress import job
+from lib.core.benchmarks import cpu_seconds
+from lib.core.progress import job
+from lib.core.repro import atomic
 from lib.report import charts, shape_variants, single_variants, variants
 from lib.report.inputs import read_table
 from lib.report.run import run_facts
-from lib.repro import atomic
 
 params, output = snakemake.params, snakemake.output
 with job(f"variants, {params.part}", snakemake.log[0]):

@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lib import ensemble
 from lib.bench import peak
 from lib.bench.sequential import Loop
 from lib.bench.subjects import RATE, Runner, Subject
-from lib.kernels import CompiledBackend
-from lib.kernels.backend import aligned
-from lib.kernels.program import Program, Recipe
-from lib.kernels.tracing import trace
-from lib.training import EpochPlan, Rates
-from lib.training.vmap import VmapBackend
+from lib.engine import ensemble
+from lib.engine.kernels import CompiledBackend
+from lib.engine.kernels.backend import aligned
+from lib.engine.kernels.program import Program, Recipe
+from lib.engine.kernels.tracing import trace
+from lib.engine.training import EpochPlan, Rates
+from lib.engine.training.vmap import VmapBackend
 
 SHORT = 4  # steps
 

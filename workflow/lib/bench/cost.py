@@ -23,12 +23,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from lib import nets
 from lib.bench.embedder import counted, prepared
 from lib.config import Embedding, Exploration, Images, SingleExploration, Study, Training
+from lib.core.errors import InputError
 from lib.data.images import ImageSplit
-from lib.errors import InputError
+from lib.engine.training.memory import footprint
+from lib.engine.training.recipe import Recipe
 from lib.study import parse_study
-from lib.training.memory import footprint
-from lib.training.recipe import Recipe
-from lib.zoo import shard_ranges
+from lib.zoo.extract import shard_ranges
 
 # Images to train, validate and test on, and classes, of sources that are always the same.
 PUBLISHED = {

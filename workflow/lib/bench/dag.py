@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lib.progress import track
-from lib.repro import atomic
+from lib.core.progress import track
+from lib.core.repro import atomic
 
 SNAKEFILE = Path(__file__).parents[3] / "Snakefile"
 ARCHITECTURES = 4  # of the default study

@@ -38,12 +38,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lib import nets
 from lib.config import Embedding, Study
-from lib.embed.arm import Arm, Space
-from lib.embed.paper import Paper
+from lib.core.progress import track
+from lib.core.repro import atomic
+from lib.embed.arm import Arm
+from lib.embed.arms.paper import Paper
 from lib.embed.product import make_arm
+from lib.engine.family import Family
 from lib.nets.fuse import fuse
-from lib.progress import track
-from lib.repro import atomic
 
 REFERENCE = "paper"
 KNOWN = 2  # networks of each architecture that an arm takes its statistics from
@@ -139,7 +140,7 @@ def measure(
     return Measurement(
         cfg.arm,
         architecture,
-        arm.spaces[architecture].layout.size,
+        arm.families[architecture].layout.size,
         sum(p.numel() for p in arm.parameters() if p.requires_grad),
         round(counts["step"] + share * counts["observation"]),
         seconds + share * observing,
@@ -163,15 +164,15 @@ def counted(
     """
     like = {"device": "meta"} if meta else {"device": "cpu", "dtype": torch.float64}
     arm = arm.to(**like)
-    space = arm.spaces[architecture]
-    flat = torch.zeros(1, space.layout.size, **like)
+    family = arm.families[architecture]
+    flat = torch.zeros(1, family.layout.size, **like)
     x = torch.zeros(arm.cfg.batch_size, *image, **like)
     with torch.no_grad():
         observed, observation = _count(lambda: arm.observe(architecture, flat))
     return {
         "step": _count(lambda: step(arm, architecture, observed))[1],
         "observation": observation,
-        "running": _count(lambda: run(space, flat, x))[1],
+        "running": _count(lambda: run(family, flat, x))[1],
     }
 
 
@@ -185,11 +186,11 @@ def spent(
     """Seconds of a step and of observing a network, and peak bytes, of this process."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    space = Space.of("LeNetLike", 1, 8, CLASSES)  # loads what torch loads at its first use
-    run(space, fresh(space, (1, 8, 8), 1), torch.randn(2, 1, 8, 8))
+    family = Family.of("LeNetLike", 1, 8, CLASSES)  # loads what torch loads at its first use
+    run(family, fresh(family, (1, 8, 8), 1), torch.randn(2, 1, 8, 8))
     before = _memory("VmRSS")
     arm = prepared(cfg, architectures, image)
-    flat = fresh(arm.spaces[architecture], image, 1)
+    flat = fresh(arm.families[architecture], image, 1)
     resettable = _forget_peak()
     with torch.no_grad():
         observed = arm.observe(architecture, flat)
@@ -222,28 +223,30 @@ def prepared(
 ) -> Arm:
     """An untrained arm that has taken its statistics from a few fresh networks."""
     arm = make_arm(cfg, architectures, image, classes)
-    networks = {name: fresh(space, image, KNOWN, classes) for name, space in arm.spaces.items()}
+    networks = {name: fresh(family, image, KNOWN, classes) for name, family in arm.families.items()}
     scores = dict.fromkeys(networks, torch.zeros(KNOWN))
     arm.prepare(networks, scores, torch.randn(cfg.probes, *image), torch.Generator())
     return arm
 
 
-def fresh(space: Space, image: tuple[int, int, int], count: int, classes: int = CLASSES) -> Tensor:
+def fresh(
+    family: Family, image: tuple[int, int, int], count: int, classes: int = CLASSES
+) -> Tensor:
     """Freshly initialised networks [n, P], batch norm fused."""
     channels, size, _ = image
     modules = [
-        fuse(nets.build(space.architecture, channels, size, classes).eval()) for _ in range(count)
+        fuse(nets.build(family.architecture, channels, size, classes).eval()) for _ in range(count)
     ]
     with torch.no_grad():
-        return torch.stack([space.layout.flatten(module.state_dict()) for module in modules])
+        return torch.stack([family.layout.flatten(module.state_dict()) for module in modules])
 
 
-def run(space: Space, flat: Tensor, x: Tensor) -> None:
+def run(family: Family, flat: Tensor, x: Tensor) -> None:
     """What every arm pays for a network: its outputs, those of the decoded one, its gradient."""
     with torch.no_grad():
-        space.run(flat, x)
+        family.run(flat, x)
     decoded = flat.clone().requires_grad_()
-    space.run(decoded, x).square().mean().backward()
+    family.run(decoded, x).square().mean().backward()
 
 
 def _apart(call: Callable, *arguments):

@@ -1,8 +1,8 @@
 """How the cost of a training job grows with its number of networks: everything a user waits for.
 
-Each row is one call of `lib.training.train` in a process of its own, on one core, with the default
-engine: initialisation, compiling, data order, training, validation, checkpoints. Epochs are few,
-since every epoch costs the same.
+Each row is one call of `lib.engine.training.train` in a process of its own, on one core, with the
+default engine: initialisation, compiling, data order, training, validation, checkpoints. Epochs
+are few, since every epoch costs the same.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from multiprocessing import get_context
 from lib.bench.machine import resident
 from lib.bench.subjects import SUBJECTS
 from lib.config import Zoo, parse_memory
+from lib.core.progress import track
 from lib.data.images import ImageSplit
-from lib.progress import track
-from lib.training import Engine, train
+from lib.engine.training import Engine, train
 
 SIZES, QUICK = (10, 100, 1_000, 10_000), (10, 100, 1_000)
 EPOCHS = 3

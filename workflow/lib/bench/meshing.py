@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lib import ensemble, meshing
 from lib.bench.machine import cpu_name
 from lib.config import FieldTraining
-from lib.data import chairs, sdf
+from lib.core.repro import atomic, seed_for
+from lib.data import chairs, meshing, sdf
 from lib.data.meshes import normalised
+from lib.engine import ensemble
+from lib.engine.training.fields import train_fields
 from lib.nets import build_field
-from lib.repro import atomic, seed_for
-from lib.training.fields import train_fields
 
 SAMPLES, NEAR, OMEGA = 20_000, 0.8, 30.0
 # Widths, how they are trained, how many of them.

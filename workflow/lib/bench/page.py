@@ -15,7 +15,7 @@ from lib.report.style import COLORS, INK, MUTED, SYMBOLS, Palette, layout, perce
 
 if TYPE_CHECKING:
     from lib.bench.growth import Growth
-    from lib.bench.zoo import Row
+    from lib.bench.row import Row
 
 KERNELS = ("sequential", "vmap", "compiled")
 DASHES = {"vmap": "dot", "compiled": "solid"}

@@ -9,9 +9,9 @@ import torch
 from llvmlite import ir
 
 from lib.bench.subjects import Runner
-from lib.kernels.backend import aligned
-from lib.kernels.emit import LANES, POINTER, Emitter, constant
-from lib.kernels.machine import library
+from lib.engine.kernels.backend import aligned
+from lib.engine.kernels.emit import LANES, POINTER, Emitter, constant
+from lib.engine.kernels.machine import library
 
 SIDE = 1024  # of the matrices
 TURNS = 100_000

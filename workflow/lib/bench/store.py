@@ -24,10 +24,10 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from lib.progress import track
-from lib.repro import atomic
-from lib.store import Catalogue, Shard, read_header, verify, write_shard
-from lib.store.table import save_table
+from lib.core.progress import track
+from lib.core.repro import atomic
+from lib.zoo.store import Catalogue, Shard, read_header, verify, write_shard
+from lib.zoo.store.table import save_table
 
 LAYOUT = (
     ("conv.weight", (20, 1, 5, 5), "conv"),

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from lib import nets
 from lib.config import Training
 from lib.data.images import ImageSplit
-from lib.kernels.tracing import trace
+from lib.engine.kernels.tracing import trace
 
 RATE, MOMENTUM, WEIGHT_DECAY = 1e-5, 0.9, 5e-4
 EPOCHS = 25  # of the default study

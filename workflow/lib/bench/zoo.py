@@ -24,7 +24,7 @@ import json
 import statistics
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
@@ -33,43 +33,14 @@ import numpy as np
 from lib.bench import growth, peak, sequential
 from lib.bench.contenders import Contender
 from lib.bench.machine import Measured, cores, cpu_name, measure
+from lib.bench.row import Row
 from lib.bench.subjects import SUBJECTS, Subject
-from lib.progress import job, track
-from lib.repro import atomic, versions
+from lib.core.progress import job, track
+from lib.core.repro import atomic, versions
 
 SIZES = (1, 10, 50)  # of ensembles
 LARGE = 2**30  # multiply-adds of a network-step above which large ensembles take too long
 SLOW = ("ResNet14",)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One way to train one architecture; see the module for what is counted."""
-
-    architecture: str
-    dataset: str
-    device: str
-    ensemble_size: int
-    networks_per_hour: float
-    ratio_to_sequential: float
-    share_of_peak: float
-    bytes_per_network: float | None
-    kernels: str
-    variant: str
-    baseline: bool
-    ratio_lowest: float
-    ratio_highest: float
-    ms_per_network_step: float
-    setup_seconds: float
-    multiply_adds: float
-    batch: int
-    steps: int
-    rates: list[float]
-    processes: int
-    peak_multiply_adds: float
-    cpu: str
-    date: str
-    versions: dict[str, str]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

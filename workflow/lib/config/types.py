@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from lib.config.faults import shown
-from lib.errors import InputError
+from lib.core.errors import InputError
 
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]

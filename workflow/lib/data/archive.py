@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
-from lib.errors import InputError
-from lib.untrusted import Bounded, most_unpacked
+from lib.core.errors import InputError
+from lib.core.untrusted import Bounded, most_unpacked
 
 CHUNK = 1 << 20
 BLOCK = 512  # bytes of a tar block

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lib.core.untrusted import shown
 from lib.data.archive import DataError, entries
-from lib.untrusted import shown
 
 SHAPE = (3, 32, 32)
 TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))

@@ -9,9 +9,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from lib.core.progress import log, track
+from lib.core.repro import file_sha256
 from lib.data.archive import CHUNK, DataError
-from lib.progress import log, track
-from lib.repro import file_sha256
 
 TIMEOUT = 60.0  # seconds without a byte
 

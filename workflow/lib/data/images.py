@@ -13,14 +13,14 @@ import h5py
 import numpy as np
 import torch
 
-from lib import devices
-from lib.atomic import atomic_hdf5
 from lib.config import Images
+from lib.core import devices
+from lib.core.atomic import atomic_hdf5
+from lib.core.repro import digest_arrays, file_sha256
+from lib.core.untrusted import plain_attribute, plain_dataset
 from lib.data.archive import DataError
 from lib.data.download import fetch
 from lib.data.sources import SOURCES, Raw
-from lib.repro import digest_arrays, file_sha256
-from lib.untrusted import plain_attribute, plain_dataset
 
 TYPE, VERSION = "netspace-images", 3
 SPLITS = ("train", "validation", "test")

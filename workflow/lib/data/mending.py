@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lib import meshing
+from lib.data import meshing
 from lib.data.archive import DataError
 from lib.data.solid import DIRECTIONS, Solid, closed, solid_angle_winding
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lib.core.repro import atomic
 from lib.data.archive import DataError, entries
 from lib.data.mending import mended
-from lib.repro import atomic
 
 SUFFIXES = (".obj", ".off", ".ply", ".stl")
 PLY = (

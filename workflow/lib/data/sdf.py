@@ -13,11 +13,11 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from lib.atomic import atomic_hdf5
+from lib.core.atomic import atomic_hdf5
+from lib.core.repro import digest_arrays
+from lib.core.untrusted import plain_attribute, plain_dataset
 from lib.data.archive import DataError
 from lib.data.solid import Solid
-from lib.repro import digest_arrays
-from lib.untrusted import plain_attribute, plain_dataset
 
 SCALES = (0.005, 0.02, 0.07)  # standard deviations of the ways from the surface
 ROUNDS = 20  # of proposals, until enough lie on the wanted side

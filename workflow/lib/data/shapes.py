@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import torch
 
+from lib.core.repro import generator, seed_for
 from lib.data.archive import DataError
 from lib.data.chairs import chair, draw
 from lib.data.meshes import Mesh, load_meshes, normalised, read_mesh, write_mesh
-from lib.repro import generator, seed_for
 
 PROCEDURAL = "procedural"
 

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from lib.config import Images
+from lib.core.repro import generator
 from lib.data.archive import DataError
-from lib.repro import generator
 
 Split = tuple[np.ndarray, np.ndarray]
 

@@ -5,88 +5,24 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from lib import ensemble, nets
 from lib.config.faults import faults
 from lib.config.types import Block
-from lib.errors import InputError
-from lib.nets.fuse import fused_skeleton
-from lib.prep import Layout
+from lib.core.errors import InputError
+from lib.engine.family import Family
 
 if TYPE_CHECKING:
     from lib.config import Embedding
-    from lib.kernels.runner import Runner
-
-SIDE_BY_SIDE = 32  # networks that vmap predicts with at once; bounds memory, is part of the result
 
 
 class EmbedderError(InputError):
     """An embedder cannot be built, loaded or used as asked."""
-
-
-@dataclass(frozen=True)
-class Space:
-    """The networks of one architecture: the fused module that runs them and their layout.
-
-    On the CPU they run through compiled kernels, unless the architecture is registered with
-    `compiled=False`; on a GPU, and in double precision, through `torch.func.vmap`.
-    """
-
-    architecture: str
-    module: nn.Module
-    layout: Layout
-    compiled: bool = True
-
-    @classmethod
-    def of(cls, architecture: str, channels: int, size: int, classes: int) -> Space:
-        """The space of a registered architecture for images of this kind."""
-        module = fused_skeleton(nets.build(architecture, channels, size, classes)).eval()
-        return cls(architecture, module, Layout.of(module), nets.compiled(architecture))
-
-    @classmethod
-    def of_field(cls, architecture: str, widths: Sequence[int], omega: float) -> Space:
-        """The space of signed distance fields of this architecture; inputs are points [B, 3]."""
-        module = nets.build_field(architecture, widths, omega).eval()
-        return cls(architecture, module, Layout.of(module))
-
-    def run_each(self, flat: Tensor, x: Tensor) -> Tensor:
-        """As `run`, on inputs [n, B, ...] of each network's own."""
-        if self._compiled(flat):
-            return self._runner(tuple(x.shape[2:]))(flat, x)
-        return ensemble.run(self.module, self.layout.unflatten(flat), x)
-
-    def run(self, flat: Tensor, x: Tensor) -> Tensor:
-        """Logits [n, B, classes] of networks [n, P] on the same images [B, C, H, W]."""
-        if self._compiled(flat):
-            return self._runner(tuple(x.shape[1:]))(flat, x)
-        return ensemble.run(self.module, self.layout.unflatten(flat), x, shared=True)
-
-    def predict(self, flat: Tensor, x: Tensor) -> Tensor:
-        """As `run`, in batches and without gradients: [n, images, classes]."""
-        if self._compiled(flat):
-            return self._runner(tuple(x.shape[1:])).outputs(flat, x)
-        parts = flat.split(SIDE_BY_SIDE)
-        run = (ensemble.predict(self.module, self.layout.unflatten(part), x) for part in parts)
-        return torch.cat(list(run))
-
-    def _compiled(self, flat: Tensor) -> bool:
-        single = flat.device.type == "cpu" and flat.dtype == torch.float32
-        return single and self.compiled
-
-    @lru_cache(maxsize=8)  # noqa: B019 (spaces live as long as their study)
-    def _runner(self, shape: tuple[int, ...]) -> Runner:
-        from lib.kernels.runner import Runner
-
-        offsets = {entry["name"]: entry["offset"] for entry in self.layout.to_json()}
-        return Runner(self.module, shape, offsets)
 
 
 class Arm(nn.Module, ABC):
@@ -106,17 +42,17 @@ class Arm(nn.Module, ABC):
         """Keys of the arm's own, in the config's block `embedder.options`."""
 
     def __init__(
-        self, spaces: Mapping[str, Space], cfg: Embedding, image: tuple[int, ...], classes: int
+        self, families: Mapping[str, Family], cfg: Embedding, image: tuple[int, ...], classes: int
     ) -> None:
         """Build the parameters; `image` is [C, H, W]."""
         super().__init__()
-        self.spaces, self.cfg, self.classes = dict(spaces), cfg, classes
+        self.families, self.cfg, self.classes = dict(families), cfg, classes
         self.options = self.read_options(cfg)
 
     def _apply(self, fn, recurse: bool = True) -> Arm:
         # The spaces run beside the arm, outside its state dict, and have to follow it to a device.
-        for space in self.spaces.values():
-            space.module._apply(fn)
+        for family in self.families.values():
+            family.module._apply(fn)
         return super()._apply(fn, recurse)
 
     @classmethod
@@ -179,7 +115,7 @@ class Arm(nn.Module, ABC):
 
     def run(self, architecture: str, latent: Tensor, x: Tensor) -> Tensor:
         """Logits [n, B, K] of the networks decoded from latents [n, D], on images [B, C, H, W]."""
-        return self.spaces[architecture].run(self.decode(architecture, latent), x)
+        return self.families[architecture].run(self.decode(architecture, latent), x)
 
     def perturb(self, architecture: str, flat: Tensor, rng: torch.Generator) -> Tensor:
         """Training networks [n, P] changed at random, as augmentation; an arm may say how."""
@@ -229,14 +165,14 @@ def arm(name: str) -> Callable[[type[Arm]], type[Arm]]:
 
 
 def find_arm(name: str) -> type[Arm]:
-    """The arm of this name; every module of `lib.embed` is looked through.
+    """The arm of this name; every module of `lib.embed.arms` is looked through.
 
     Raises:
         EmbedderError: naming the known arms.
     """
-    package = importlib.import_module("lib.embed")
+    package = importlib.import_module("lib.embed.arms")
     for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"lib.embed.{module.name}")
+        importlib.import_module(f"lib.embed.arms.{module.name}")
     if name not in _registry:
         raise EmbedderError(
             f"unknown embedder arm {name!r}, known are {', '.join(sorted(_registry))}"

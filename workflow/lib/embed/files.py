@@ -10,9 +10,9 @@ from torch import Tensor
 
 from lib.embed.arm import EmbedderError
 from lib.embed.product import load_embedder
-from lib.exchange import files
-from lib.exchange.files import checked_name, digest, read_tensors, write_tensors
-from lib.store import Catalogue
+from lib.zoo.exchange import files
+from lib.zoo.exchange.files import checked_name, digest, read_tensors, write_tensors
+from lib.zoo.store import Catalogue
 
 LATENTS, VERSION = "netspace-latents", 1
 METADATA = "netspace"  # the one key of a file's metadata: several would come in random order
@@ -98,7 +98,7 @@ def decode(
         except EmbedderError as error:
             raise EmbedderError(f"{latents}: {name}: {error}") from None
         networks[name] = {k: v.cpu().contiguous() for k, v in module.state_dict().items()}
-        layout = loaded.arm.spaces[module.architecture].layout
+        layout = loaded.arm.families[module.architecture].layout
         cards[name] = {
             "type": files.NETWORK,
             "version": files.VERSION,

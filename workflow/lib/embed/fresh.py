@@ -7,11 +7,12 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from lib import ensemble, nets
+from lib import nets
+from lib.core.repro import generator, seed_for
 from lib.data.images import ImageSplit
+from lib.engine import ensemble
 from lib.nets.fuse import NORM_OF, bn_pairs, fuse_state, fused_skeleton
-from lib.prep import Layout
-from lib.repro import generator, seed_for
+from lib.nets.layout import Layout
 
 BATCH = 512  # images that batch norm takes its statistics from
 

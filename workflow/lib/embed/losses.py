@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lib.prep import Layout
+from lib.nets.layout import Layout
 
 
 def distillation(outputs: Tensor, targets: Tensor, temperature: float) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lib.prep import Layout
+from lib.nets.layout import Layout
 
 LEAST = 1e-6  # a layer of which all values are the same has this spread
 

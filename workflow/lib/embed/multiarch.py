@@ -10,16 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lib import ensemble
-from lib.checkpoint import NOWHERE, Checkpoint
 from lib.config import Embedding
+from lib.core.checkpoint import NOWHERE, Checkpoint
+from lib.core.progress import log
+from lib.core.repro import generator
 from lib.data.images import ImageSplit
 from lib.embed import losses
 from lib.embed.arm import Arm, EmbedderError
 from lib.embed.pool import Pool
 from lib.embed.trainer import Curves, fit
-from lib.progress import log
-from lib.repro import generator
+from lib.engine import ensemble
 
 Networks = Mapping[str, Tensor]  # architecture -> [n, P]
 
@@ -42,11 +42,11 @@ def run_decoded(arm: Arm, name: str, latent: Tensor, x: Tensor) -> Tensor:
     With `run_as: predicted` each is decoded and run as the architecture predicted for it.
     """
     if arm.cfg.run_as == "given":
-        return arm.spaces[name].run(arm.decode(name, latent), x)
-    names, classes = list(arm.spaces), arm.classify(latent).argmax(-1).tolist()
+        return arm.families[name].run(arm.decode(name, latent), x)
+    names, classes = list(arm.families), arm.classify(latent).argmax(-1).tolist()
     return torch.cat(
         [
-            arm.spaces[names[k]].run(arm.decode(names[k], one[None]), x)
+            arm.families[names[k]].run(arm.decode(names[k], one[None]), x)
             for k, one in zip(classes, latent, strict=True)
         ]
     )
@@ -76,7 +76,7 @@ def step_losses(
         teacher: the teacher's logits on the clean images [clean, K].
         clean: number of clean images.
     """
-    names, cfg = list(arm.spaces), arm.cfg
+    names, cfg = list(arm.families), arm.cfg
     mixed = cfg.draw == "mixed"
     over = "sum" if mixed else "mean"
     reduce = getattr(torch, over)
@@ -94,9 +94,9 @@ def step_losses(
         return reduce(losses.distillation(outputs, targets, cfg.temperature))
 
     for name, flat in networks.items():
-        space = arm.spaces[name]
+        family = arm.families[name]
         with torch.no_grad():
-            targets = space.run(flat, x)
+            targets = family.run(flat, x)
         outputs = run_decoded(arm, name, latents[name], x)
         total["own"] = total["own"] + distilled(outputs, targets)
         outputs = outputs[:, :clean]
@@ -106,7 +106,7 @@ def step_losses(
         if cfg.weights.structure:
             decoded = arm.decode(name, latents[name])
             total["structure"] = total["structure"] + reduce(
-                losses.structure(decoded, flat, space.layout)
+                losses.structure(decoded, flat, family.layout)
             )
     if names[0] in latents and names[-1] in latents:
         first, last = latents[names[0]], latents[names[-1]]
@@ -133,17 +133,17 @@ def validate(arm: Arm, networks: Networks, images: ImageSplit) -> dict[str, floa
         extremes, and mean accuracy of architectures and inner points together, each in [0, 1]; a
         wrongly predicted architecture counts as zero.
     """
-    names, accuracies, agreements, latents = list(arm.spaces), [], [], {}
+    names, accuracies, agreements, latents = list(arm.families), [], [], {}
     for k, name in enumerate(names):
         if name not in networks:
             continue
-        space, flat = arm.spaces[name], networks[name]
+        family, flat = arm.families[name], networks[name]
         latents[name] = arm.encode(name, flat)
         right = (arm.classify(latents[name]).argmax(-1) == k).float()
-        outputs = space.predict(arm.decode(name, latents[name]), images.x)
+        outputs = family.predict(arm.decode(name, latents[name]), images.x)
         accuracies.append((right * ensemble.accuracy(outputs, images.y)).mean())
         agreements.append(
-            (right * ensemble.agreement(outputs, space.predict(flat, images.x))).mean()
+            (right * ensemble.agreement(outputs, family.predict(flat, images.x))).mean()
         )
     inner = []
     if names[0] in latents and names[-1] in latents:
@@ -151,7 +151,7 @@ def validate(arm: Arm, networks: Networks, images: ImageSplit) -> dict[str, floa
         for k, (name, gamma) in enumerate(zip(names[1:-1], between(len(names)), strict=True), 1):
             latent = mix(latents[names[0]][:count], latents[names[-1]][:count], gamma)
             right = (arm.classify(latent).argmax(-1) == k).float()
-            outputs = arm.spaces[name].predict(arm.decode(name, latent), images.x)
+            outputs = arm.families[name].predict(arm.decode(name, latent), images.x)
             inner.append((right * ensemble.accuracy(outputs, images.y)).mean())
     return {
         "validation_accuracy": torch.stack(accuracies).mean().item(),

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lib import ensemble
+from lib.core.progress import track
+from lib.core.repro import generator
 from lib.embed.arm import Arm
-from lib.progress import track
-from lib.repro import generator
+from lib.engine import ensemble
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Pool:
         """
         found = {}
         for name, flat in self.flat.items():
-            run = arm.spaces[name].run
+            run = arm.families[name].run
             own, noisy = run(flat[:, 0], x), flat[:, 1 : versions + 1].unbind(1)
             shares = [ensemble.agreement(run(one, x), own).mean() for one in noisy]
             if shares:

@@ -16,13 +16,14 @@ from torch import Tensor, nn
 
 from lib import nets
 from lib.config import Embedding
+from lib.core.repro import atomic, digest_arrays, versions
+from lib.core.tensors import save_file
+from lib.core.untrusted import regular
 from lib.data.images import ImageSplit
-from lib.embed.arm import Arm, EmbedderError, Space, find_arm
+from lib.embed.arm import Arm, EmbedderError, find_arm
+from lib.engine.family import Family
 from lib.nets.fuse import Pairs, bn_pairs, fuse_state
-from lib.repro import atomic, digest_arrays, versions
-from lib.store import Catalogue
-from lib.tensors import save_file
-from lib.untrusted import regular
+from lib.zoo.store import Catalogue
 
 TYPE, VERSION = "netspace-embedder", 1
 MOST = 1 << 28  # parameters of a network
@@ -49,14 +50,14 @@ def make_arm(
         EmbedderError: the arm does not take such a config, or a network is too large to embed.
     """
     if field:
-        spaces = {name: Space.of_field(name, **field) for name in architectures}
+        families = {name: Family.of_field(name, **field) for name in architectures}
     else:
         channels, size, _ = image
-        spaces = {name: Space.of(name, channels, size, classes) for name in architectures}
-    for name, space in spaces.items():
-        if space.layout.size > MOST:
-            raise EmbedderError(f"a {name} of {space.layout.size} parameters cannot be embedded")
-    return find_arm(cfg.arm)(spaces, cfg, image, classes)
+        families = {name: Family.of(name, channels, size, classes) for name in architectures}
+    for name, family in families.items():
+        if family.layout.size > MOST:
+            raise EmbedderError(f"a {name} of {family.layout.size} parameters cannot be embedded")
+    return find_arm(cfg.arm)(families, cfg, image, classes)
 
 
 def card_of(images: ImageSplit, seed: int) -> dict[str, Any]:
@@ -93,7 +94,7 @@ class Embedder:
     @property
     def architectures(self) -> tuple[str, ...]:
         """Names of the architectures in class order."""
-        return tuple(self.arm.spaces)
+        return tuple(self.arm.families)
 
     def encode(self, network: Network, catalogue: Catalogue | str | Path | None = None) -> Tensor:
         """The latent [D] of a network.
@@ -135,15 +136,15 @@ class Embedder:
         if not latent.isfinite().all():
             raise EmbedderError(f"{wanted} {int((~latent.isfinite()).sum())} NaN or infinite ones")
         name = architecture or self.predict(latent)
-        if name not in self.arm.spaces:
+        if name not in self.arm.families:
             raise EmbedderError(
                 f"this embedder cannot decode {name!r}, only {', '.join(self.architectures)}"
             )
-        space = self.arm.spaces[name]
+        family = self.arm.families[name]
         with torch.no_grad():
             flat = self.arm.decode(name, latent[None])[0]
-        module = copy.deepcopy(space.module)
-        module.load_state_dict({k: v.clone() for k, v in space.layout.unflatten(flat).items()})
+        module = copy.deepcopy(family.module)
+        module.load_state_dict({k: v.clone() for k, v in family.layout.unflatten(flat).items()})
         module.architecture = name
         return module.eval()
 
@@ -163,15 +164,15 @@ class Embedder:
             )
         state = {k: v.float() for k, v in state.items()}
         shapes, image = _shapes(state), self.card["image"]
-        for name, space in self.arm.spaces.items():
-            if shapes != {entry.name: entry.shape for entry in space.layout.entries}:
+        for name, family in self.arm.families.items():
+            if shapes != {entry.name: entry.shape for entry in family.layout.entries}:
                 if "field" in self.card:
                     continue
                 module, pairs = self._unfused(name)
                 if shapes != _shapes(module.state_dict()):
                     continue
                 state = fuse_state(state, pairs, module)
-            flat = space.layout.flatten(state).to(self.device)
+            flat = family.layout.flatten(state).to(self.device)
             if not flat.isfinite().all():
                 raise EmbedderError(f"this {name} has parameters that are NaN or infinite")
             return name, flat
@@ -200,7 +201,7 @@ class Embedder:
             "architectures": list(self.architectures),
             "embedder": self.arm.cfg.model_dump(mode="json"),
             "versions": versions(),
-            "parameters": {name: s.layout.size for name, s in self.arm.spaces.items()},
+            "parameters": {name: s.layout.size for name, s in self.arm.families.items()},
             "digest": digest_arrays(arrays),
         }
         with atomic(path) as temporary:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from lib.descent import descend
 from lib.embed.arm import Arm
+from lib.engine.descent import descend
 
 Run = Callable[[Tensor], Tensor]  # images [B, C, H, W] to logits [n, B, K] of n networks
 

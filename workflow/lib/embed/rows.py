@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lib.prep import Entry, Layout
+from lib.nets.layout import Entry, Layout
 
 
 @dataclass(frozen=True)

@@ -3,47 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from lib.checkpoint import NOWHERE, Checkpoint
 from lib.config import Shapes
+from lib.core.checkpoint import NOWHERE, Checkpoint
+from lib.core.repro import generator
 from lib.embed.arm import Arm, EmbedderError, FieldArm
 from lib.embed.trainer import Curves, fit
 from lib.embed.warps import Warps
-from lib.repro import generator
-
-
-@dataclass(frozen=True)
-class Fields:
-    """Fields of some shapes and the points they are compared at.
-
-    Attributes:
-        flat: weights [n, P].
-        near: points near the surface of each shape [n, M, 3], half of them inside.
-        uniform: points of the cube [n, U, 3], for the share that shapes have in common.
-        inside: whether those lie inside of the shape itself, bool [n, U].
-    """
-
-    flat: Tensor
-    near: Tensor
-    uniform: Tensor
-    inside: Tensor
-
-    def first(self, count: int | None) -> Fields:
-        """The first `count` of them, or all."""
-        return Fields(*(getattr(self, part.name)[:count] for part in fields(self)))
-
-
-def iou(first: Tensor, second: Tensor) -> Tensor:
-    """Intersection over union [n] of shapes, from whether points [n, U] lie inside of each.
-
-    Two empty shapes have 1 in common.
-    """
-    both, either = (first & second).sum(-1), (first | second).sum(-1)
-    return torch.where(either > 0, both / either.clamp_min(1), torch.ones(()))
+from lib.zoo.fields import Fields, iou
 
 
 def field_loss(outputs: Tensor, targets: Tensor, truncation: float) -> Tensor:
@@ -72,13 +43,13 @@ class ShapeObjective:
         the network seen through a map of space, so its values are known and its weights are not
         needed.
         """
-        arm, cfg, (name,) = self.arm, self.arm.cfg, self.arm.spaces
-        space, (count, samples) = arm.spaces[name], self.train.near.shape[:2]
+        arm, cfg, (name,) = self.arm, self.arm.cfg, self.arm.families
+        family, (count, samples) = arm.families[name], self.train.near.shape[:2]
         who = torch.randint(count, (cfg.networks,), generator=rng)
         which = torch.randint(samples, (cfg.networks, cfg.batch_size), generator=rng)
         flat, points = self.train.flat[who], self.train.near[who[:, None], which]
         with torch.no_grad():
-            targets = space.run_each(flat, points)[..., 0]
+            targets = family.run_each(flat, points)[..., 0]
         if self.cfg.warp and isinstance(arm, FieldArm):
             warps = Warps.draw(len(who), self.cfg.warp, rng)
             seen = arm.observe_at(flat, warps.back(arm.probes.expand(len(who), -1, -1)))
@@ -86,16 +57,16 @@ class ShapeObjective:
         else:
             seen = arm.observe(name, flat)
         decoded = arm.decode(name, arm.embed(name, seen))
-        outputs = space.run_each(decoded, points)[..., 0]
+        outputs = family.run_each(decoded, points)[..., 0]
         return {"own": field_loss(outputs, targets, self.cfg.truncation)}
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Mean IoU of decoded validation fields with their shapes, and with their own fields."""
-        arm, (name,), known = self.arm, self.arm.spaces, self.held_out
+        arm, (name,), known = self.arm, self.arm.families, self.held_out
         decoded = arm.decode(name, arm.encode(name, known.flat))
         found, own = (
-            arm.spaces[name].run_each(flat, known.uniform)[..., 0] < 0
+            arm.families[name].run_each(flat, known.uniform)[..., 0] < 0
             for flat in (decoded, known.flat)
         )
         return {
@@ -131,7 +102,7 @@ def train(
     """
     if not (len(known.flat) and len(held_out.flat)):
         raise EmbedderError("no fields to train and select the embedder with: all have diverged")
-    (name,), alike = arm.spaces, torch.zeros(len(known.flat))
+    (name,), alike = arm.families, torch.zeros(len(known.flat))
     arm.prepare(
         {name: known.flat}, {name: alike}, known.near.flatten(0, 1), generator(*names, "prepare")
     )

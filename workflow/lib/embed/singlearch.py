@@ -14,16 +14,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lib import ensemble
-from lib.checkpoint import NOWHERE, Checkpoint
 from lib.config import Embedding
+from lib.core.checkpoint import NOWHERE, Checkpoint
+from lib.core.repro import generator
 from lib.data.images import ImageSplit
 from lib.embed import losses
 from lib.embed.arm import Arm, EmbedderError
 from lib.embed.multiarch import noisy_images
 from lib.embed.pool import Pool
 from lib.embed.trainer import Curves, fit
-from lib.repro import generator
+from lib.engine import ensemble
 
 
 def own_loss(outputs: Tensor, targets: Tensor, cfg: Embedding) -> Tensor:
@@ -73,7 +73,7 @@ class SingleArch:
     @property
     def name(self) -> str:
         """The architecture."""
-        (name,) = self.arm.spaces
+        (name,) = self.arm.families
         return name
 
     def parts(self, rng: torch.Generator) -> dict[str, Tensor]:
@@ -81,9 +81,9 @@ class SingleArch:
         arm, name = self.arm, self.name
         flat, seen = self.pool.draw(arm.cfg.networks, rng)
         x, _ = noisy_images(self.images, arm.cfg, rng)
-        space = arm.spaces[name]
+        family = arm.families[name]
         with torch.no_grad():
-            targets = space.run(flat[name], x)
+            targets = family.run(flat[name], x)
         outputs = arm.run(name, arm.embed(name, seen[name]), x)
         return {"own": own_loss(outputs, targets, arm.cfg).mean()}
 
@@ -92,7 +92,7 @@ class SingleArch:
         """`scores` of held-out networks on validation images."""
         arm, name = self.arm, self.name
         decoded = arm.decode(name, arm.encode(name, self.held_out))
-        outputs = arm.spaces[name].predict(decoded, self.validation.x)
+        outputs = arm.families[name].predict(decoded, self.validation.x)
         found = scores(outputs, self.targets, self.validation.y)
         return {f"validation_{key}": value for key, value in found.items()}
 
@@ -127,12 +127,12 @@ def train(
     Raises:
         EmbedderError: the arm is of several architectures, or the loss is not finite.
     """
-    if len(arm.spaces) != 1:
-        raise EmbedderError(f"expected an arm of one architecture, got {', '.join(arm.spaces)}")
-    (name,) = arm.spaces
+    if len(arm.families) != 1:
+        raise EmbedderError(f"expected an arm of one architecture, got {', '.join(arm.families)}")
+    (name,) = arm.families
     arm.prepare({name: networks}, {name: scores}, images.x, generator(*names, "prepare"))
     pool = Pool.of(arm, {name: networks}, arm.cfg.versions, names)
-    targets = arm.spaces[name].predict(held_out, validation.x)
+    targets = arm.families[name].predict(held_out, validation.x)
     objective = SingleArch(arm, pool, held_out, targets, images, validation)
     curves = fit(arm, names, objective, checkpoint)
     arm.settle({name: networks}, generator(*names, "settle"))

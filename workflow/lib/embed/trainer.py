@@ -13,11 +13,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lib.checkpoint import NOWHERE, Checkpoint, State
 from lib.config import Embedding
+from lib.core.checkpoint import NOWHERE, Checkpoint, State
+from lib.core.progress import log, track
+from lib.core.repro import atomic, generator, seed_for
 from lib.embed.arm import Arm, EmbedderError
-from lib.progress import log, track
-from lib.repro import atomic, generator, seed_for
 
 WARM_UP = 50  # steps
 LOG_EVERY = 50  # steps

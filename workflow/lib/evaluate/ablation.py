@@ -8,10 +8,10 @@ from math import nan
 import pandas as pd
 import torch
 
-from lib import ensemble
 from lib.data.images import ImageSplit
 from lib.embed import Embedder
 from lib.embed.multiarch import between, mix
+from lib.engine import ensemble
 from lib.evaluate.reconstruction import COLUMNS, Zoo, decoded_rows
 from lib.evaluate.statistics import mean_interval
 
@@ -114,14 +114,14 @@ def _inner(embedder: Embedder, seed: int, zoo: Zoo, images: ImageSplit) -> list[
     arm, names, rows = embedder.arm, list(embedder.architectures), []
     first, last = zoo[names[0]], zoo[names[-1]]
     count = min(len(first.flat), len(last.flat))
-    ends = [arm.encode(end.space.architecture, end.flat[:count]) for end in (first, last)]
+    ends = [arm.encode(end.family.architecture, end.flat[:count]) for end in (first, last)]
     for name, gamma in zip(names[1:-1], between(len(names)), strict=True):
         latents = mix(*ends, gamma)
         classes = arm.classify(latents).argmax(-1).tolist()
         for i, (k, latent) in enumerate(zip(classes, latents, strict=True)):
             predicted = names[k]
-            space = arm.spaces[predicted]
-            outputs = space.predict(arm.decode(predicted, latent[None]), images.x)
+            family = arm.families[predicted]
+            outputs = family.predict(arm.decode(predicted, latent[None]), images.x)
             accuracy = ensemble.accuracy(outputs, images.y).item()
             pair = f"{first.names[i]}:{last.names[i]}"
             rows.append(

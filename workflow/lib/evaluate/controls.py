@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
-from lib import ensemble
-from lib.descent import descend
+from lib.core.repro import generator
 from lib.embed import losses
-from lib.embed.arm import Space
-from lib.population import Population
-from lib.repro import generator
+from lib.engine import ensemble
+from lib.engine.descent import descend
+from lib.engine.family import Family
+from lib.zoo.population import Population
 
 
 def nearest_weights(train: Population, flat: Tensor) -> Tensor:
@@ -43,7 +43,7 @@ def noisy(train: Population, count: int, level: float, names: tuple) -> Tensor:
     rows = torch.randint(len(train.flat), (count,), generator=rng)
     flat = train.flat[rows].clone()
     noise = torch.randn(flat.shape, generator=rng).to(flat.device)
-    for entry in train.space.layout.entries:
+    for entry in train.family.layout.entries:
         place = slice(entry.offset, entry.offset + entry.size)
         spread = (
             train.flat[:, place].std() if len(train.flat) > 1 else train.flat[:, place].abs().mean()
@@ -53,7 +53,7 @@ def noisy(train: Population, count: int, level: float, names: tuple) -> Tensor:
 
 
 def distill(
-    space: Space,
+    family: Family,
     start: Tensor,
     names: tuple,
     steps: int,
@@ -66,7 +66,7 @@ def distill(
     """Train networks by a loss on their outputs.
 
     Args:
-        space: the architecture.
+        family: the architecture.
         start: networks [n, P] to start from, such as `fresh_networks`.
         names: names of the random streams.
         steps: gradient steps (Adam).
@@ -84,8 +84,8 @@ def distill(
         names,
         steps,
         rate,
-        lambda flat, rng: loss(lambda x: space.run(flat, x), rng),
-        f"distilling {space.architecture}",
+        lambda flat, rng: loss(lambda x: family.run(flat, x), rng),
+        f"distilling {family.architecture}",
         lambda optimizer: LambdaLR(optimizer, pace),
         every,
         watch,

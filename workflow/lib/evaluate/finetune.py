@@ -8,18 +8,19 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lib import ensemble, nets
-from lib.checkpoint import of_job
+from lib import nets
 from lib.config import Training, Unseen
+from lib.core.checkpoint import of_job
 from lib.data.images import ImageSplit
-from lib.embed.arm import Space
 from lib.embed.multiarch import between, mix
 from lib.embed.product import Embedder
+from lib.engine import ensemble
+from lib.engine.family import Family
+from lib.engine.training import Engine, train
 from lib.evaluate.further import continued, shortened
 from lib.evaluate.unseen import label
 from lib.nets.fuse import bn_pairs, fuse_state
-from lib.population import Population
-from lib.training import Engine, train
+from lib.zoo.population import Population
 
 COLUMNS = (
     "left_out",
@@ -35,7 +36,7 @@ Zoo = Mapping[str, Population]
 
 
 def from_scratch(
-    space: Space,
+    family: Family,
     cfg: Unseen,
     training: Training,
     seed: int,
@@ -50,15 +51,15 @@ def from_scratch(
 
     def build() -> torch.nn.Module:
         channels, size = images.x.shape[1:3]
-        return nets.build(space.architecture, channels, size, len(images.classes))
+        return nets.build(family.architecture, channels, size, len(images.classes))
 
-    names = [("unseen", seed, space.architecture, "scratch", i) for i in range(cfg.finetuned)]
+    names = [("unseen", seed, family.architecture, "scratch", i) for i in range(cfg.finetuned)]
     module, found = build(), {}
     for epochs in cfg.scratch_epochs:
         cut, kept = shortened(training, epochs), of_job().part(torch.tensor(epochs))
         made = train(build, names, cut, images, validation, engine, kept)
         fused = fuse_state(made.stack, bn_pairs(module), module)
-        found[epochs] = space.layout.flatten(fused)
+        found[epochs] = family.layout.flatten(fused)
     return found
 
 
@@ -86,14 +87,14 @@ def finetuned_rows(
     for name, gamma in zip(names[1:-1], between(len(names)), strict=True):
         if name not in left_out:
             continue
-        space = embedder.arm.spaces[name]
+        family = embedder.arm.families[name]
         with torch.no_grad():
-            ends = [embedder.arm.encode(end.space.architecture, end.flat) for end in (first, last)]
+            ends = [embedder.arm.encode(end.family.architecture, end.flat) for end in (first, last)]
             flat = embedder.arm.decode(name, mix(ends[0][:count], ends[1][:count], gamma))
         streams = ("unseen", seed, label(left_out), name, "finetune")
-        tuned = continued(space, flat, cfg_training, streams, images, engine)[1]
+        tuned = continued(family, flat, cfg_training, streams, images, engine)[1]
         for method, epochs, networks in (("generated", 0, flat), ("finetuned", 1, tuned)):
-            rows += _rows(left_out, space, method, epochs, pairs, networks, (images, test), seed)
+            rows += _rows(left_out, family, method, epochs, pairs, networks, (images, test), seed)
     return rows
 
 
@@ -101,7 +102,7 @@ def scratch_rows(
     left_out: Sequence[str],
     seed: int,
     scratch: Mapping[str, Mapping[int, Tensor]],
-    spaces: Mapping[str, Space],
+    families: Mapping[str, Family],
     images: ImageSplit,
     test: ImageSplit,
 ) -> list[tuple]:
@@ -112,7 +113,7 @@ def scratch_rows(
         for epochs, flat in scratch[name].items()
         for row in _rows(
             left_out,
-            spaces[name],
+            families[name],
             "scratch",
             epochs,
             [f"scratch-{i}" for i in range(len(flat))],
@@ -130,7 +131,7 @@ def table(rows: list[tuple]) -> pd.DataFrame:
 
 def _rows(
     left_out: Sequence[str],
-    space: Space,
+    family: Family,
     method: str,
     epochs: int,
     names: Sequence[str],
@@ -138,8 +139,8 @@ def _rows(
     images: tuple[ImageSplit, ImageSplit],
     seed: int,
 ) -> list[tuple]:
-    accuracies = [ensemble.accuracy(space.predict(flat, of.x), of.y).tolist() for of in images]
+    accuracies = [ensemble.accuracy(family.predict(flat, of.x), of.y).tolist() for of in images]
     return [
-        (label(left_out), space.architecture, method, epochs, name, *found, seed)
+        (label(left_out), family.architecture, method, epochs, name, *found, seed)
         for name, *found in zip(names, *accuracies, strict=True)
     ]

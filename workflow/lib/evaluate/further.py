@@ -8,13 +8,14 @@ from dataclasses import fields
 import numpy as np
 from torch import Tensor
 
-from lib.checkpoint import State, of_job
 from lib.config import Training
+from lib.core.checkpoint import State, of_job
+from lib.core.progress import log, track
 from lib.data.images import ImageSplit
-from lib.embed.arm import Space
-from lib.progress import log, track
-from lib.training.backend import Engine, Rates, backend
-from lib.training.recipe import Recipe, plan_epoch
+from lib.engine.family import Family
+from lib.engine.training.backend import Engine, Rates
+from lib.engine.training.backends import backend
+from lib.engine.training.recipe import Recipe, plan_epoch
 
 
 def shortened(cfg: Training, epochs: int, **changes: object) -> Training:
@@ -24,7 +25,7 @@ def shortened(cfg: Training, epochs: int, **changes: object) -> Training:
 
 
 def continued(
-    space: Space,
+    family: Family,
     flat: Tensor,
     cfg: Training,
     names: tuple,
@@ -45,8 +46,8 @@ def continued(
             for field in fields(Rates)
         }
     )
-    stack = {name: part.clone() for name, part in space.layout.unflatten(flat).items()}
-    made = backend(engine)(space.module, stack, cfg, rates, images)
+    stack = {name: part.clone() for name, part in family.layout.unflatten(flat).items()}
+    made = backend(engine)(family.module, stack, cfg, rates, images)
     kept, found, done = of_job().part(flat), dict[int, Tensor](), 0
 
     def state() -> State:
@@ -65,7 +66,7 @@ def continued(
         done = epoch + 1
         if done in epochs:
             now = {name: made.stack[name].detach().clone() for name in stack}
-            found[done] = space.layout.flatten(now)
+            found[done] = family.layout.flatten(now)
         kept.offer(state)
     kept.finish(state)
     return found

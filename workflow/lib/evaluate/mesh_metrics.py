@@ -21,8 +21,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lib.core.repro import seed_for
 from lib.data.solid import Solid
-from lib.repro import seed_for
 
 SURFACE_POINTS = 10_000
 VOLUME_POINTS = 100_000

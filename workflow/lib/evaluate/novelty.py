@@ -8,7 +8,7 @@ themselves) and what is known to be a copy (training networks with noise).
 counts the same, however large it is) of the root mean square difference, in units of that
 parameter's spread over the training networks. A copy is at 0, two networks that have nothing to
 do with each other at about the root of 2. Networks with their neurons in another order compute
-the same and are far apart; where it is known how neurons may be ordered (`lib.alignment`), the
+the same and are far apart; where it is known how neurons may be ordered (`lib.nets.alignment`), the
 distance after alignment stands beside.
 
 *Error overlap*: how many of the images that either of two networks gets wrong both do, the
@@ -26,15 +26,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lib import ensemble
-from lib.alignment import Neurons
+from lib.core.progress import track
+from lib.core.repro import generator
 from lib.data.images import ImageSplit
 from lib.embed import losses
 from lib.embed.multiarch import between, mix
 from lib.embed.product import Embedder
-from lib.population import Population
-from lib.progress import track
-from lib.repro import generator
+from lib.engine import ensemble
+from lib.nets.alignment import Neurons
+from lib.zoo.population import Population
 
 COLUMNS = (
     "network",
@@ -74,12 +74,12 @@ class Training:
     @classmethod
     def of(cls, population: Population, images: ImageSplit) -> Training:
         """Take the scale of each layer and the answers on `images` from training networks."""
-        spread, entries = population.spread(), population.space.layout.entries
+        spread, entries = population.spread(), population.family.layout.entries
         scale = torch.empty_like(spread)
         for entry in entries:
             place = slice(entry.offset, entry.offset + entry.size)
             scale[place] = 1 / (spread[place] * (entry.size * len(entries)) ** 0.5)
-        neurons = Neurons.of(population.space.module)
+        neurons = Neurons.of(population.family.module)
         neurons = neurons if neurons and neurons.chain else None
         return cls(population, scale, population.outputs(images), neurons)
 
@@ -113,7 +113,7 @@ class Training:
 
         With `own` they are the training networks themselves, each compared with the others.
         """
-        outputs = self.population.space.predict(flat, images.x)
+        outputs = self.population.family.predict(flat, images.x)
         wrong, known = (o.argmax(-1) != images.y for o in (outputs, self.outputs))
         distances, aligned = self.distances(flat), self.aligned(flat)
         agreement = torch.stack([ensemble.agreement(self.outputs, one) for one in outputs])
@@ -132,7 +132,7 @@ class Training:
         return list(
             zip(
                 names,
-                [self.population.space.architecture] * len(flat),
+                [self.population.family.architecture] * len(flat),
                 [kind] * len(flat),
                 ensemble.accuracy(outputs, images.y).tolist(),
                 [ids[i] for i in weights.tolist()],
@@ -234,7 +234,7 @@ def noise_level(
     """
 
     def score(flat: Tensor) -> float:
-        outputs = population.space.predict(flat, validation.x)
+        outputs = population.family.predict(flat, validation.x)
         return ensemble.accuracy(outputs, validation.y).mean().item()
 
     networks, spread = population.flat[chosen], population.spread()

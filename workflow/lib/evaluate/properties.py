@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lib import ensemble
 from lib.config import SingleExploration
+from lib.core.progress import track
+from lib.core.repro import seed_for
 from lib.data.images import ImageSplit
 from lib.embed.product import Embedder
-from lib.population import Population
-from lib.progress import track
-from lib.repro import seed_for
+from lib.engine import ensemble
+from lib.zoo.population import Population
 
 COLUMNS = (
     "features",
@@ -51,7 +51,7 @@ def weight_statistics(population: Population) -> np.ndarray:
     Unterthiner et al. 2020 (arXiv 2002.11448), Sec. 3.2, take these for each layer.
     """
     found = []
-    for entry in population.space.layout.entries:
+    for entry in population.family.layout.entries:
         part = population.flat[:, entry.offset : entry.offset + entry.size].cpu()
         quantiles = torch.quantile(part, torch.tensor(QUANTILES), dim=1).T
         found += [part.mean(1, keepdim=True), part.std(1, correction=0, keepdim=True), quantiles]
@@ -66,7 +66,7 @@ def feature_sets(embedder: Embedder, zoo: Zoo, components: int) -> dict[str, Fea
     """
     from sklearn.decomposition import PCA
 
-    arm, name = embedder.arm, zoo["train"].space.architecture
+    arm, name = embedder.arm, zoo["train"].family.architecture
     found: dict[str, dict[str, np.ndarray]] = {}
     raw = {split: zoo[split].flat.cpu().double().numpy() for split in SPLITS}
     count = max(1, min(components, *(size - 1 for size in raw["train"].shape)))

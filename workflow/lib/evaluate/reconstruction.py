@@ -9,15 +9,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lib import ensemble
 from lib.config import Controls, Embedding
 from lib.data.images import ImageSplit
 from lib.embed import losses
 from lib.embed.fresh import fresh_networks
 from lib.embed.multiarch import noisy_images
 from lib.embed.product import Embedder
+from lib.engine import ensemble
 from lib.evaluate import controls
-from lib.population import Population
+from lib.zoo.population import Population
 
 COLUMNS = (
     "network",
@@ -64,7 +64,7 @@ def rows(
     seed: int = 0,
 ) -> list[tuple]:
     """Rows of the table for one method: `targets` and `outputs` are logits [n, images, K]."""
-    count, name = len(targets), population.space.architecture
+    count, name = len(targets), population.family.architecture
     values = (
         ensemble.accuracy(targets, images.y),
         ensemble.accuracy(outputs, images.y),
@@ -102,7 +102,7 @@ def decoded_rows(
             these = torch.tensor([c == k for c in classes])
             with torch.no_grad():
                 flat = arm.decode(names[k], latents[these])
-            outputs[these] = test[names[k]].space.predict(flat, images.x)
+            outputs[these] = test[names[k]].family.predict(flat, images.x)
         found += rows(
             population,
             targets,
@@ -116,7 +116,7 @@ def decoded_rows(
         )
         with torch.no_grad():
             flat = arm.decode(name, mean)
-        outputs = population.space.predict(flat, images.x).expand_as(targets)
+        outputs = population.family.predict(flat, images.x).expand_as(targets)
         found += rows(population, targets, outputs, images, band, "mean_latent", None, label, seed)
     return found
 
@@ -145,15 +145,15 @@ def control_rows(
     """
     found, zoo = [], sum(len(trained.flat) for trained in train.values())
     for name, population in test.items():
-        trained, space = train[name], population.space
+        trained, family = train[name], population.family
         targets, count = population.outputs(images), len(population.flat)
         names = ("control", seed, name)
         steps = math.ceil(embedding.visits(len(trained.flat), zoo))
 
-        def own(run, rng, flat=population.flat, space=space):
+        def own(run, rng, flat=population.flat, family=family):
             x, _ = noisy_images(known, embedding, rng)
             with torch.no_grad():
-                wanted = space.run(flat, x)
+                wanted = family.run(flat, x)
             return losses.distillation(run(x), wanted, embedding.temperature)
 
         flats = {
@@ -165,7 +165,7 @@ def control_rows(
             "noise": controls.noisy(trained, count, cfg.noise, names),
             "mean_weights": trained.flat.mean(0).expand(count, -1),
             "distilled": controls.distill(
-                space,
+                family,
                 fresh_networks(name, known, count, (*names, "distilled")),
                 (*names, "distilled"),
                 steps,
@@ -174,7 +174,7 @@ def control_rows(
             ),
         }
         for method, flat in flats.items():
-            outputs = space.predict(flat, images.x)
+            outputs = family.predict(flat, images.x)
             found += rows(population, targets, outputs, images, cfg.band, method, seed=seed)
     return found
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from lib.data.images import ImageSplit
 from lib.embed.product import Embedder
 from lib.explore.neighbours import Index
-from lib.population import Population
+from lib.zoo.population import Population
 
 K, BANDS = 10, 3
 KINDS = ("architecture", "band", "band_within")
@@ -82,7 +82,7 @@ class Retrieval:
 
         def latents(population: Population) -> Tensor:
             with torch.no_grad():
-                return embedder.arm.encode(population.space.architecture, population.flat)
+                return embedder.arm.encode(population.family.architecture, population.flat)
 
         return self._rows("latent", latents, embedder.arm.cfg.arm, seed)
 

@@ -8,9 +8,9 @@ import pandas as pd
 
 from lib.config import Shapes
 from lib.embed.product import Embedder
-from lib.embed.shapes import Fields, iou
 from lib.evaluate.shapes import compared
-from lib.population import Population
+from lib.zoo.fields import Fields, iou
+from lib.zoo.population import Population
 
 SPLITS = ("train", "validation", "test")
 
@@ -44,7 +44,7 @@ def scores(
         for method, flat in compared(embedder, zoo["train"], some).items():
             if split == "train" and method == "nearest":
                 continue
-            inside = some.space.run_each(flat, points.uniform)[..., 0] < 0
+            inside = some.family.run_each(flat, points.uniform)[..., 0] < 0
             own = {"shape": some.frame["shape"], "iou": iou(inside, points.inside)}
             parts.append(pd.DataFrame(own).assign(method=method, split=split))
     return pd.concat(parts, ignore_index=True).assign(

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lib import meshing
+from lib.data import meshing
 from lib.data.meshes import read_mesh, write_mesh
-from lib.embed.arm import Space
+from lib.data.meshing import Meshed
 from lib.embed.product import Embedder
+from lib.engine.family import Family
 from lib.evaluate.mesh_metrics import Surface, compare
-from lib.meshing import Meshed
-from lib.population import Population
+from lib.zoo.population import Population
 
 
 @torch.no_grad()
@@ -37,12 +37,12 @@ def compared(embedder: Embedder, train: Population, test: Population) -> dict[st
     }
 
 
-def meshes(space: Space, flat: Tensor, resolution: int) -> Iterator[Meshed]:
+def meshes(family: Family, flat: Tensor, resolution: int) -> Iterator[Meshed]:
     """Meshes of the zero sets of fields [n, P], in order; one without a surface has no vertices."""
 
     @torch.no_grad()
     def values(which: np.ndarray, points: np.ndarray) -> np.ndarray:
-        return space.run_each(flat[which], torch.from_numpy(points))[..., 0].numpy()
+        return family.run_each(flat[which], torch.from_numpy(points))[..., 0].numpy()
 
     return meshing.mesh(values, len(flat), resolution)
 

@@ -10,7 +10,7 @@ from lib.config import SingleArch
 from lib.data.images import ImageSplit
 from lib.embed import Embedder
 from lib.evaluate.singlearch import Reconstruction, table
-from lib.population import Population
+from lib.zoo.population import Population
 
 SPLITS = ("train", "validation", "test")
 

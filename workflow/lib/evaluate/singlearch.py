@@ -12,20 +12,20 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from lib import ensemble
 from lib.config import Controls, Embedding, SingleArch
 from lib.data.images import ImageSplit
 from lib.embed.arm import EmbedderError
+from lib.embed.arms.readout import assemble, beheaded
 from lib.embed.fitting import fit_last
 from lib.embed.fresh import fresh_networks
 from lib.embed.multiarch import noisy_images
 from lib.embed.product import Embedder
-from lib.embed.readout import assemble, beheaded
 from lib.embed.refine import Run, refine
 from lib.embed.singlearch import own_loss, spread_of
+from lib.engine import ensemble
 from lib.evaluate import controls
 from lib.evaluate.reconstruction import agreement_other
-from lib.population import Population
+from lib.zoo.population import Population
 
 COLUMNS = (
     "network",
@@ -75,7 +75,7 @@ class Reconstruction:
         arm = embedder.arm
         refined = refine(
             arm,
-            self.test.space.architecture,
+            self.test.family.architecture,
             self._latents(embedder),
             ("refine", self.seed, seed),
             cfg.refine_steps,
@@ -86,12 +86,12 @@ class Reconstruction:
 
     @torch.no_grad()
     def _latents(self, embedder: Embedder) -> Tensor:
-        return embedder.arm.encode(self.test.space.architecture, self.test.flat)
+        return embedder.arm.encode(self.test.family.architecture, self.test.flat)
 
     @torch.no_grad()
     def _latent_rows(self, method: str, embedder: Embedder, seed: int, latents: Tensor):
         arm = embedder.arm
-        flat = arm.decode(self.test.space.architecture, latents)
+        flat = arm.decode(self.test.family.architecture, latents)
         return self._rows(method, flat, arm.cfg.arm, seed, arm.cfg.latent)
 
     def look_up_rows(self) -> list[tuple]:
@@ -110,7 +110,7 @@ class Reconstruction:
         refinement of a latent.
         """
         train, test, count = self.train, self.test, len(self.test.flat)
-        name, names = test.space.architecture, ("control", self.seed)
+        name, names = test.family.architecture, ("control", self.seed)
         flats = {
             "constant": train.best().expand(count, -1),
             "nearest_weights": controls.nearest_weights(train, test.flat),
@@ -119,7 +119,7 @@ class Reconstruction:
             "noise": controls.noisy(train, count, cfg.noise, names),
             "mean_weights": train.flat.mean(0).expand(count, -1),
             "distilled": controls.distill(
-                test.space,
+                test.family,
                 fresh_networks(name, self.known, count, (*names, "distilled")),
                 (*names, "distilled"),
                 single.refine_steps,
@@ -137,8 +137,8 @@ class Reconstruction:
         return found
 
     def _readout(self) -> Tensor:
-        space, best = self.test.space, self.train.best()[None]
-        body, place = beheaded(space)
+        family, best = self.test.family, self.train.best()[None]
+        body, place = beheaded(family)
         features = nn.functional.pad(
             body.predict(best[:, place < body.layout.size], self.known.x), (0, 1), value=1.0
         )
@@ -149,16 +149,16 @@ class Reconstruction:
 
     def _own(self, cfg: Embedding, batch: int) -> Callable[[Run, torch.Generator], Tensor]:
         """The loss of networks from their own targets, on `batch` training images."""
-        cfg, flat, space = (
+        cfg, flat, family = (
             cfg.model_copy(update={"batch_size": batch}),
             self.test.flat,
-            self.test.space,
+            self.test.family,
         )
 
         def loss(run: Run, rng: torch.Generator) -> Tensor:
             x, _ = noisy_images(self.known, cfg, rng)
             with torch.no_grad():
-                targets = space.run(flat, x)
+                targets = family.run(flat, x)
             return own_loss(run(x), targets, cfg)
 
         return loss
@@ -167,7 +167,7 @@ class Reconstruction:
         self, method: str, flat: Tensor, embedder: str = "none", seed: int = 0, latent: int = 0
     ) -> list[tuple]:
         test, labels, count = self.test, self.images.y, len(flat)
-        outputs = test.space.predict(flat.contiguous(), self.images.x)
+        outputs = test.family.predict(flat.contiguous(), self.images.x)
         values = (
             ensemble.accuracy(self.targets, labels),
             ensemble.accuracy(outputs, labels),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from scipy import stats
 
-from lib.repro import seed_for
+from lib.core.repro import seed_for
 
 RESAMPLES = 2000
 

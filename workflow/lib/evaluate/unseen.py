@@ -12,13 +12,14 @@ from torch import Tensor
 from lib.config import Controls, Embedding, Unseen
 from lib.data.images import ImageSplit
 from lib.embed import losses
-from lib.embed.arm import Arm, Space
+from lib.embed.arm import Arm
 from lib.embed.fresh import fresh_networks
 from lib.embed.multiarch import between, mix, noisy_images
 from lib.embed.product import Embedder
 from lib.embed.trainer import pace
+from lib.engine.family import Family
 from lib.evaluate.controls import distill
-from lib.population import Population
+from lib.zoo.population import Population
 
 COLUMNS = (
     "left_out",
@@ -111,7 +112,7 @@ def control_rows(
     for name in left_out:
         population = zoo[name]
         for method, flat in {"trained": population.flat, **controls[name]}.items():
-            answers = population.space.predict(flat, images.x).argmax(-1)
+            answers = population.family.predict(flat, images.x).argmax(-1)
             known = population.names if method == "trained" else _numbered(method, len(flat))
             rows += _rows(
                 left_out, name, None, known, method, seed, answers, [name] * len(flat), images.y
@@ -120,7 +121,7 @@ def control_rows(
 
 
 def controls_of(
-    space: Space,
+    family: Family,
     cfg: Unseen,
     control: Controls,
     embedding: Embedding,
@@ -134,7 +135,7 @@ def controls_of(
     a decoded network where its architecture is due (teacher and labels), on the same kind of
     images, in as many steps, at a rate that falls in the same way.
     """
-    name, size = space.architecture, embedding.clean
+    name, size = family.architecture, embedding.clean
     names = ("unseen", seed, name)
 
     def loss(run, rng):
@@ -149,7 +150,7 @@ def controls_of(
     return {
         "initialised": fresh_networks(name, images, cfg.fresh, (*names, "initialised")),
         "distilled": distill(
-            space,
+            family,
             fresh_networks(name, images, cfg.distilled, (*names, "distilled"), calibrated=True),
             (*names, "distilled"),
             embedding.steps,
@@ -167,13 +168,13 @@ def table(rows: list[tuple]) -> pd.DataFrame:
 
 def _run(arm: Arm, latents: Tensor, images: ImageSplit) -> tuple[Tensor, list[str], Tensor]:
     """Answers [n, images] of latents [n, D], each decoded as the architecture it stands for."""
-    names = list(arm.spaces)
+    names = list(arm.families)
     classes = arm.classify(latents).argmax(-1)
     answers = torch.empty(len(latents), len(images.y), dtype=torch.int64, device=latents.device)
     for k in classes.unique().tolist():
         these = classes == k
         flat = arm.decode(names[k], latents[these])
-        answers[these] = arm.spaces[names[k]].predict(flat, images.x).argmax(-1)
+        answers[these] = arm.families[names[k]].predict(flat, images.x).argmax(-1)
     return answers, [names[k] for k in classes.tolist()], images.y
 
 

@@ -14,14 +14,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lib import ensemble
 from lib.config import SingleExploration
+from lib.core.progress import track
+from lib.core.repro import generator
 from lib.data.images import ImageSplit
 from lib.embed.product import Embedder
+from lib.engine import ensemble
 from lib.explore.sampling import BANDS, bands_of
-from lib.population import Population
-from lib.progress import track
-from lib.repro import generator
+from lib.zoo.population import Population
 
 COLUMNS = ("network", "band", "method", "scale", "accuracy", "change", "chosen", "seed")
 
@@ -49,8 +49,8 @@ def arithmetic(
     `chosen` marks for each method and band the scale that is best for validation networks of the
     band on validation images.
     """
-    train, name, arm = zoo["train"], zoo["train"].space.architecture, embedder.arm
-    space, known = train.space, bands_of(train, train)
+    train, name, arm = zoo["train"], zoo["train"].family.architecture, embedder.arm
+    family, known = train.family, bands_of(train, train)
     with torch.no_grad():
         latents = {split: arm.encode(name, population.flat) for split, population in zoo.items()}
     move = direction(latents["train"], known)
@@ -70,7 +70,7 @@ def arithmetic(
 
     def accuracies(way: tuple, split: str, scale: float, images: ImageSplit) -> np.ndarray:
         points, towards, network = way
-        outputs = space.predict(network(points[split] + scale * towards), images.x)
+        outputs = family.predict(network(points[split] + scale * towards), images.x)
         return ensemble.accuracy(outputs, images.y).cpu().double().numpy()
 
     tables = []

@@ -1,8 +1,8 @@
 """Walks between two networks of one architecture: in the latent space, and in the weights.
 
 In the weights there are three: as they are; with the neurons of one network in the order of the
-other's (`lib.alignment`); and, after that, with the statistics of every hidden neuron set to what
-lies between the end points' (`lib.repair`).
+other's (`lib.nets.alignment`); and, after that, with the statistics of every hidden neuron set to
+what lies between the end points' (`lib.nets.repair`).
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lib import ensemble
-from lib.alignment import Neurons
 from lib.config import SingleExploration
+from lib.core.errors import InputError
+from lib.core.progress import track
+from lib.core.repro import generator
 from lib.data.images import ImageSplit
 from lib.embed.multiarch import mix
 from lib.embed.product import Embedder
-from lib.errors import InputError
-from lib.population import Population
-from lib.progress import track
-from lib.repair import mixed, moments, repaired
-from lib.repro import generator
+from lib.engine import ensemble
+from lib.nets.alignment import Neurons
+from lib.nets.repair import mixed, moments, repaired
+from lib.zoo.population import Population
 
 COLUMNS = ("pair", "ends", "method", "gamma", "accuracy", "seed")
 BATCH = 25  # points repaired at once
@@ -89,8 +89,8 @@ def interpolate(
         BlendError: it is not known how the neurons of the architecture may be ordered.
         RepairError: their mean cannot be set.
     """
-    space, name = test.space, test.space.architecture
-    neurons = Neurons.of(space.module)
+    family, name = test.family, test.family.architecture
+    neurons = Neurons.of(family.module)
     if neurons is None:
         raise BlendError(
             f"the neurons of {name} cannot be put in another order: it shares layers, has grouped "
@@ -103,16 +103,16 @@ def interpolate(
         latents = embedder.arm.encode(name, test.flat)
 
     def accuracies(flat: Tensor) -> list[float]:
-        return ensemble.accuracy(space.predict(flat, images.x), images.y).tolist()
+        return ensemble.accuracy(family.predict(flat, images.x), images.y).tolist()
 
     for i, j, ends in track(pairs_of(test, cfg.pairs, names), "pairs"):
         first, last = test.flat[[i]], test.flat[[j]]
         aligned = neurons.align(last, first[0])
-        inner = [moments(space.module, neurons.layers, one, x) for one in (first, aligned)]
+        inner = [moments(family.module, neurons.layers, one, x) for one in (first, aligned)]
         way = mix(first, aligned, gamma[:, None])
         reset = torch.cat(
             [
-                repaired(space.module, some, x, mixed(*inner, at))
+                repaired(family.module, some, x, mixed(*inner, at))
                 for some, at in zip(way.split(BATCH), gamma.split(BATCH), strict=True)
             ]
         )

@@ -15,16 +15,16 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from lib import nets
-from lib.checkpoint import of_job
 from lib.config import Shapes
-from lib.descent import descend
+from lib.core.checkpoint import of_job
+from lib.core.repro import generator, seed_for
 from lib.embed.product import Embedder
 from lib.embed.shapes import field_loss
+from lib.engine.descent import descend
+from lib.engine.training.fields import train_fields
 from lib.evaluate.mesh_metrics import Surface
-from lib.fields import space_of
-from lib.population import Population
-from lib.repro import generator, seed_for
-from lib.training.fields import train_fields
+from lib.zoo.fields import family_of
+from lib.zoo.population import Population
 
 STEP = 0.02
 FREE = 4000  # points of the cube that a field from scratch takes as empty
@@ -71,11 +71,11 @@ def complete(embedder: Embedder, cfg: Shapes, train: Population, seen: Observati
         seen: the observation.
     """
     arm, (name,) = embedder.arm, embedder.architectures
-    space = train.space
+    family = train.family
     points, distances = (torch.from_numpy(values) for values in seen[:2])
 
     def misfit(fields: Tensor) -> Tensor:
-        outputs = space.run(fields, points)[..., 0]
+        outputs = family.run(fields, points)[..., 0]
         return torch.stack([field_loss(own, distances, cfg.truncation) for own in outputs])
 
     with torch.no_grad():
@@ -118,4 +118,4 @@ def from_scratch(cfg: Shapes, seen: Observation, names: tuple) -> Tensor:
 
     kept = of_job().part(torch.from_numpy(points))
     trained = train_fields(build, [names], cfg.training, points, distances, None, kept)
-    return space_of(cfg).layout.flatten(trained.stack)[0]
+    return family_of(cfg).layout.flatten(trained.stack)[0]

@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lib import ensemble
 from lib.config import Exploration
+from lib.core.progress import track
 from lib.data.images import ImageSplit
 from lib.embed.multiarch import between, mix
 from lib.embed.product import Embedder
-from lib.population import Population
-from lib.progress import track
+from lib.engine import ensemble
+from lib.zoo.population import Population
 
 COLUMNS = ("pair", "method", "gamma", "predicted_architecture", "accuracy", "seed")
 
@@ -69,7 +69,7 @@ def interpolate(
             name = names[k]
             with torch.no_grad():
                 decoded = arm.decode(name, latents[at])
-            size = test[name].space.layout.size
+            size = test[name].family.layout.size
             raw = mix(_fit(first.flat[i], size), _fit(last.flat[j], size), gamma[at])
             found = {
                 "latent": _accuracy(test[name], decoded, images),
@@ -95,4 +95,4 @@ def _by_class(classes: Tensor) -> Iterator[tuple[int, Tensor]]:
 
 
 def _accuracy(population: Population, flat: Tensor, images: ImageSplit) -> list[float]:
-    return ensemble.accuracy(population.space.predict(flat, images.x), images.y).tolist()
+    return ensemble.accuracy(population.family.predict(flat, images.x), images.y).tolist()

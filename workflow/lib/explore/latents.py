@@ -12,11 +12,11 @@ import torch
 from sklearn.decomposition import PCA
 from torch import Tensor
 
-from lib.atomic import atomic_hdf5
+from lib.core.atomic import atomic_hdf5
 from lib.data.images import ImageSplit
 from lib.embed.product import Embedder
-from lib.population import Population
-from lib.prep import to_prep
+from lib.nets.layout import to_prep
+from lib.zoo.population import Population
 
 MAP_IMAGES = 256
 PREP_ASPECT = 4  # pictures of PReps are this many times wider than high
@@ -92,7 +92,7 @@ def performance_map(
     (name,) = embedder.architectures
     with torch.no_grad():
         flat = embedder.arm.decode(name, latents)
-    outputs = embedder.arm.spaces[name].predict(flat, images.x[:MAP_IMAGES])
+    outputs = embedder.arm.families[name].predict(flat, images.x[:MAP_IMAGES])
     points = outputs.softmax(-1).flatten(1).cpu().double().numpy()
     train = (frame["split"] == "train").to_numpy()
     pca = PCA(2, svd_solver="full").fit(points[train])

@@ -15,11 +15,11 @@ import torch
 from sklearn.cluster import MiniBatchKMeans
 from torch import Tensor
 
+from lib.core.errors import InputError
+from lib.core.repro import seed_for
 from lib.embed.product import Embedder, load_embedder
-from lib.errors import InputError
-from lib.exchange.files import read_tensors
-from lib.repro import seed_for
-from lib.store import Catalogue
+from lib.zoo.exchange.files import read_tensors
+from lib.zoo.store import Catalogue
 
 EXACT_UP_TO = 100_000  # points; more are searched cell by cell
 LOOKED_AT = 1 / 8  # share of the points that an approximate search looks at

@@ -14,17 +14,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lib import ensemble
 from lib.config import Controls, Exploration
+from lib.core.repro import generator
 from lib.data.images import ImageSplit
-from lib.descent import descend
 from lib.embed import losses
 from lib.embed.arm import Arm
 from lib.embed.fresh import fresh_networks
 from lib.embed.product import Embedder
+from lib.engine import ensemble
+from lib.engine.descent import descend
 from lib.evaluate.controls import distill
-from lib.population import Population
-from lib.repro import generator
+from lib.zoo.population import Population
 
 COLUMNS = (
     "architecture",
@@ -49,7 +49,7 @@ class Best:
 
     def see(self, step: int, flat: Tensor, allowed: Tensor | None = None) -> None:
         """Validate networks [n, P]; those not `allowed` cannot become the best."""
-        outputs = self.population.space.predict(flat, self.validation.x)
+        outputs = self.population.family.predict(flat, self.validation.x)
         score = ensemble.accuracy(outputs, self.validation.y)
         self.rows.append((step, score.tolist()))
         if allowed is not None:
@@ -67,9 +67,9 @@ class Best:
 
     def table(self, method: str, starts: list[str], seed: int, test: ImageSplit) -> list[tuple]:
         """Rows of the table; a run that never became allowed has no test accuracy: it failed."""
-        outputs = self.population.space.predict(self.flat, test.x)
+        outputs = self.population.family.predict(self.flat, test.x)
         accuracies = ensemble.accuracy(outputs, test.y)
-        name, rows = self.population.space.architecture, []
+        name, rows = self.population.family.architecture, []
         for step, scores in self.rows:
             for i, start in enumerate(starts):
                 chosen = step == self.step[i] and self.score[i] >= 0
@@ -135,7 +135,7 @@ def optimize(
 
         fresh = Best(population, validation)
         distill(
-            population.space,
+            population.family,
             fresh_networks(name, images, len(starts), streams),
             streams,
             cfg.optimization_steps,
@@ -161,13 +161,13 @@ def _move(
     streams: tuple,
 ) -> None:
     """Move latents towards networks of the `wanted`-th architecture; `best` sees them."""
-    space = best.population.space
-    name, required = space.architecture, torch.full((len(begin),), wanted, device=begin.device)
+    family = best.population.family
+    name, required = family.architecture, torch.full((len(begin),), wanted, device=begin.device)
 
     def loss(latent: Tensor, rng: torch.Generator) -> Tensor:
         flat = arm.decode(name, latent)
         head = F.cross_entropy(arm.classify(latent), required, reduction="none")
-        return batch_loss(lambda x: space.run(flat, x), rng) + head
+        return batch_loss(lambda x: family.run(flat, x), rng) + head
 
     @torch.no_grad()
     def watch(step: int, latent: Tensor) -> None:

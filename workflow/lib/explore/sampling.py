@@ -15,18 +15,18 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lib import ensemble
 from lib.config import SingleExploration, Training
+from lib.core.progress import track
+from lib.core.repro import generator, seed_for
 from lib.data.images import ImageSplit
 from lib.embed.fresh import fresh_networks
 from lib.embed.product import Embedder
+from lib.engine import ensemble
+from lib.engine.training import Engine
 from lib.evaluate import novelty
 from lib.evaluate.further import continued, shortened
 from lib.evaluate.retrieval import bands
-from lib.population import Population
-from lib.progress import track
-from lib.repro import generator, seed_for
-from lib.training import Engine
+from lib.zoo.population import Population
 
 COLUMNS = ("network", "kind", "band", "epochs", "accuracy", "seed")
 BANDS = ("low", "middle", "high")
@@ -45,7 +45,7 @@ def bands_of(train: Population, population: Population) -> np.ndarray:
 def part(population: Population, rows: np.ndarray) -> Population:
     """Some of the networks, by their numbers."""
     frame = population.frame.iloc[rows].reset_index(drop=True)
-    return Population(population.space, frame, population.flat[torch.from_numpy(rows)])
+    return Population(population.family, frame, population.flat[torch.from_numpy(rows)])
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def draw(
     band as they are, drawn at random. Of each `cfg.samples`, or as many as there are.
     """
     train, found = zoo["train"], []
-    name, arm = train.space.architecture, embedder.arm
+    name, arm = train.family.architecture, embedder.arm
     known, held_out = bands_of(train, train), bands_of(train, zoo["validation"])
     with torch.no_grad():
         latents, others = (
@@ -183,9 +183,9 @@ def sampled(
     `cfg.finetune_epochs` epochs on training images; besides, the kind `initialised` (no band),
     fresh networks whose fused batch norm fits the images, trained in the same way.
     """
-    space = train.space
+    family = train.family
     fresh = fresh_networks(
-        space.architecture, images, cfg.finetuned, (*names, "initialised"), calibrated=True
+        family.architecture, images, cfg.finetuned, (*names, "initialised"), calibrated=True
     )
     ids = [f"fresh-{i}" for i in range(len(fresh))]
     everything = [*drawn, Drawn("initialised", "", ids, fresh)]
@@ -193,11 +193,11 @@ def sampled(
     how = shortened(training, last, learning_rate=cfg.finetune_rate, schedule="constant")
     tuned = [one for one in everything if one.kind != "training"]
     flat = torch.cat([one.flat[: cfg.finetuned] for one in tuned])
-    after = continued(space, flat, how, (*names, "finetune"), images, engine, cfg.finetune_epochs)
+    after = continued(family, flat, how, (*names, "finetune"), images, engine, cfg.finetune_epochs)
     rows = []
 
     def add(one: Drawn, epochs: int, flat: Tensor) -> None:
-        accuracies = ensemble.accuracy(space.predict(flat.contiguous(), test.x), test.y).tolist()
+        accuracies = ensemble.accuracy(family.predict(flat.contiguous(), test.x), test.y).tolist()
         rows.extend(
             (network, one.kind, one.band, epochs, accuracy, seed)
             for network, accuracy in zip(one.names, accuracies, strict=False)
@@ -221,7 +221,7 @@ def compared(
     `decoded_test`, test networks after the latent space; `held_out`, test networks as they are.
     """
     train, population = zoo["train"], zoo["test"]
-    trained, name = novelty.Training.of(train, test), train.space.architecture
+    trained, name = novelty.Training.of(train, test), train.family.architecture
     bands = [BANDS[k] for k in bands_of(train, population)]
     with torch.no_grad():
         decoded = embedder.arm.decode(name, embedder.arm.encode(name, population.flat))

@@ -13,12 +13,12 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 
 from lib.config import ShapeExploration
+from lib.core.repro import generator
+from lib.data.meshing import Meshed
 from lib.embed.multiarch import mix
 from lib.embed.product import Embedder
 from lib.evaluate.mesh_metrics import Surface, chamfer
-from lib.meshing import Meshed
-from lib.population import Population
-from lib.repro import generator
+from lib.zoo.population import Population
 
 SHORTLIST, STRIDE = 5, 10  # of training shapes; of the points on a surface
 VARIANCE = 0.95  # of the training latents, that new latents are drawn in

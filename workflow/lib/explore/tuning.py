@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 
 from lib.config import Controls, SingleExploration
+from lib.core.repro import generator
 from lib.data.images import ImageSplit
 from lib.embed.fresh import fresh_networks
 from lib.embed.product import Embedder
 from lib.embed.refine import refine
 from lib.evaluate.controls import distill
 from lib.explore.optimization import Best, teacher_loss
-from lib.population import Population
-from lib.repro import generator
+from lib.zoo.population import Population
 
 TEMPERATURE = 4.0  # of distillation from the teacher, whatever that of the embedder
 COLUMNS = ("start", "method", "step", "validation_accuracy", "test_accuracy", "seed")
@@ -34,7 +34,7 @@ def starts_of(
     The test networks of lowest validation accuracy, and `random-<i>`: latents drawn from the normal
     distribution that has the training latents' mean and standard deviation in each number.
     """
-    name, poor = test.space.architecture, test.scores.argsort(stable=True)[:count]
+    name, poor = test.family.architecture, test.scores.argsort(stable=True)[:count]
     with torch.no_grad():
         known = embedder.arm.encode(name, train.flat)
         latents = embedder.arm.encode(name, test.flat[poor])
@@ -65,7 +65,7 @@ def optimize(
     training network of best validation accuracy. Test accuracy is given at the step of best
     validation accuracy alone.
     """
-    name, arm, space = train.space.architecture, embedder.arm, train.space
+    name, arm, family = train.family.architecture, embedder.arm, train.family
     streams = (*names, "optimization")
     ids, latents = starts_of(embedder, train, test, cfg.optimization_starts, streams)
     loss = teacher_loss(cfg.optimization_batch, images, teacher, TEMPERATURE)
@@ -88,7 +88,7 @@ def optimize(
     refine(arm, name, latents, streams, steps, cfg.optimization_rate, loss, every, watch)
     for method, start in (("weights", decoded), ("distilled", fresh)):
         rate, see = control.distill_rate, found[method].see
-        distill(space, start, streams, steps, rate, loss, every, see, pace)
+        distill(family, start, streams, steps, rate, loss, every, see, pace)
     found["best_of_zoo"].see(0, train.best()[None])
     labels = {
         "latent": ids,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from lib.errors import InputError
+from lib.core.errors import InputError
 
 Builder = Callable[[int, int, int], nn.Module]
 FieldBuilder = Callable[[Sequence[int], float], nn.Module]
@@ -49,8 +49,8 @@ def architecture(
     Args:
         name: what configs and shards call it.
         sizes: image sizes in pixels it can be built for; any size if left out.
-        compiled: whether networks of an embedder run through `lib.kernels` on the CPU; False for a
-            module that holds an operation there is no kernel for. (How a zoo trains is config.)
+        compiled: whether networks of an embedder run through `lib.engine.kernels` on the CPU; False
+            for a module with an operation there is no kernel for. (How a zoo trains is config.)
 
     Raises:
         ArchitectureError: another module has taken the name already.

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from lib.errors import InputError
+from lib.core.errors import InputError
 
 COLUMNS = {
     "catalogue": ("network", "architecture", "split", "status", "validation_accuracy"),

@@ -7,10 +7,10 @@ import platform
 from collections.abc import Iterable
 from pathlib import Path
 
-from lib.benchmarks import rows_of
 from lib.config import Study
-from lib.digests import content_digest
-from lib.repro import versions
+from lib.core.benchmarks import rows_of
+from lib.core.repro import versions
+from lib.report.digests import content_digest
 
 SOURCES = {
     "digits": "scikit-learn's handwritten digits",

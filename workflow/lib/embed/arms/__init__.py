@@ -1,0 +1,1 @@
+"""The embedders, one file each; a new one is a new file here."""

@@ -1,0 +1,1 @@
+"""Many networks at once: training, compiled kernels, running stacks."""

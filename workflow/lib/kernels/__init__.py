@@ -1,6 +1,0 @@
-"""Training steps compiled to machine code: one network at a time, hot in cache."""
-
-from lib.kernels.backend import CompiledBackend, running_bytes
-from lib.kernels.graph import UnsupportedError
-
-__all__ = ["CompiledBackend", "UnsupportedError", "running_bytes"]

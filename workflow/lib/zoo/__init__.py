@@ -1,0 +1,1 @@
+"""Populations of trained networks: their files, their import and export, their rows."""
