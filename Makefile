@@ -4,6 +4,8 @@ CORES ?= all
 ARGS ?=
 CONFIG ?= config/config.yaml
 PYTHON_VERSION ?= 3.12
+# Tests of one file, or of one folder whose tests share a run of Snakemake, stay together.
+SIDE_BY_SIDE ?= --numprocesses auto --dist loadgroup
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
@@ -12,8 +14,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help:
 	@echo 'make study       run the default study (CORES=all); it ends by naming the report'
-	@echo 'make ablations   variants of the embedder on one zoo, as docs/ablations.md says (hours)'
-	@echo 'make plan        all steps of a study (CONFIG=FILE), to be run where there is no Snakemake (docs/steps.md)'
+	@echo 'make ablations   variants of the spaces on their zoos, as docs/results/variants.md says (hours)'
+	@echo 'make plan        all steps of a study (CONFIG=FILE), to be run where there is no Snakemake (docs/guides/steps.md)'
 	@echo 'make test        every test (ARGS="-k name" passes options on to pytest)'
 	@echo 'make test-quick  the tests that are not marked slow'
 	@echo 'make test-cluster  the study on a Slurm of two nodes on this machine (root, slurm-wlm)'
@@ -30,13 +32,8 @@ study: venv
 	@echo 'All reports, on one page: $(CURDIR)/results/report.html'
 
 ablations: venv
-	snakemake --cores $(CORES) --configfile config/ablations.yaml -- ablations
-	snakemake --cores $(CORES) --configfile config/left_out.yaml -- unseen_page
-	snakemake --cores $(CORES) --configfile config/singlearch_ablations.yaml -- singlearch_ablations
-	snakemake --cores $(CORES) --configfile config/shapes_ablations.yaml -- shapes_ablations
-	snakemake --cores $(CORES) --configfile config/shapes_shared.yaml -- shapes_ablations
-	snakemake --cores $(CORES) --configfile config/shapes_shared.yaml \
-		--config results=results/shapes_independent 'shapes={"init": "independent"}' -- shapes_ablations
+	snakemake --cores $(CORES) --configfile config/variants.yaml -- all_variants
+	snakemake --cores $(CORES) --configfile config/left_out.yaml -- results/left_out/unseen.md
 
 plan: venv
 	rm -rf build/packed
@@ -45,10 +42,10 @@ plan: venv
 	python workflow/plan.py --configfile $(CONFIG) --out build/plan.json $(ARGS)
 
 test: venv
-	python -m pytest --ignore tests/cluster $(ARGS)
+	python -m pytest --ignore tests/cluster $(SIDE_BY_SIDE) $(ARGS)
 
 test-quick: venv
-	python -m pytest -m 'not slow' $(ARGS)
+	python -m pytest -m 'not slow' $(SIDE_BY_SIDE) $(ARGS)
 
 test-cluster: venv
 	python -m pytest tests/cluster $(ARGS)

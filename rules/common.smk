@@ -1,22 +1,21 @@
-"""What all rules share: the checked study, its paths and its shards."""
+"""What all rules share: the checked study, where its files lie, what its jobs ask for."""
 
 import os
 import re
 from functools import cache
 
+from lib import nets
+from lib.config import parse_memory
 from lib.core import lifeline
 from lib.core.atomic import check_folder
 from lib.core.checkpoint import clear
-from lib.config import parse_memory
-from lib.data.images import check_source
-from lib.data.shapes import PROCEDURAL
-from lib.data.shapes import check as check_shapes
-from lib.embed.arm import find_arm
 from lib.core.errors import InputError
-from lib.zoo.exchange.network import zoo_files
-from lib.report.assets import assets
 from lib.core.repro import code_hash
-from lib.study import parse_study
+from lib.data.images import check_source as check_images
+from lib.data.shapes import check as check_shapes
+from lib.report.assets import assets
+from lib.study import study_of
+from lib.zoo.exchange.opening import zoo_files
 from lib.zoo.extract import shard_ranges
 from snakemake.exceptions import WorkflowError
 
@@ -26,13 +25,18 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [LIB, os.getenv("PYTHONPATH")])))
 lifeline.announce()
 
+
+def check_data(cfg, where):
+    """See that the source of some data is there, before any work starts."""
+    check_images(cfg, where) if cfg.kind == "images" else check_shapes(cfg.source, where)
+
+
 try:
-    STUDY = parse_study(config)
+    STUDY = study_of(config, workflow.config_settings)
     check_folder(".snakemake")
     check_folder(STUDY.results)
-    check_source(STUDY.images)
-    check_shapes(STUDY.shapes.source)
-    IMPORTED = {name: zoo_files(path) for name, path in STUDY.zoo.imported.items()}
+    for name in STUDY.data_made:
+        check_data(STUDY.data[name], f"data.{name}")
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -40,14 +44,26 @@ except InputError as error:
 code_hash = cache(code_hash)
 
 RESULTS = Path(STUDY.results)
-ARCHITECTURES = list(STUDY.architectures)
-SEEDS = list(STUDY.embedder.seeds)
+DATA, ZOOS, SPACES = STUDY.data, STUDY.zoos, STUDY.spaces
 SPLITS = ["train", "validation", "test"]
-IMAGES = {split: RESULTS / f"images/{split}.h5" for split in SPLITS}
+RUN = {"device": STUDY.device, "threads": STUDY.threads}
+
+
+def of_kind(entries, kind):
+    """The names of the entries of the config that are of a kind."""
+    return [name for name, entry in entries.items() if entry.kind == kind]
+
+
+def one_of(names):
+    """The wildcard constraint that lets these through, and nothing where there are none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 wildcard_constraints:
-    architecture="|".join(ARCHITECTURES),
+    data=one_of(DATA),
+    zoo=one_of(ZOOS),
+    space=one_of(SPACES),
+    architecture=r"\w+",
     shard=r"\d+",
     seed=r"\d+",
 
@@ -68,6 +84,9 @@ GPU = {"gpu": 1} | STUDY.jobs.on_gpu if STUDY.device == "cuda" else {}
 ON_CPU = asked(parse_memory(STUDY.jobs.memory) // 10**6)
 ON_DEVICE = ON_CPU | GPU
 
+# What computes a training step; keys that the chosen kernels do not use re-run nothing.
+ENGINE_KEYS = {"compiled": {"kernels"}, "vmap": {"kernels", "width", "precision"}}
+
 
 def block(model, **keys):
     """A block of the study as plain values: what a rule names here, and only that, re-runs it.
@@ -77,92 +96,78 @@ def block(model, **keys):
     return model.model_dump(mode="json", **keys)
 
 
-def trained_as(model, keys):
-    """Some keys of a block that holds a block `embedder`: all that one of its seeds depends on."""
-    return block(model, include=keys, exclude={"embedder": {"seeds"}})
+ENGINE = block(STUDY.engine, include=ENGINE_KEYS[STUDY.engine.kernels])
+
+
+def images(data):
+    """The prepared images of some data, by split."""
+    return {split: RESULTS / f"data/{data}/{split}.h5" for split in SPLITS}
+
+
+def images_of(wildcards):
+    """The images that the networks of a zoo, or of a space, tell apart."""
+    zoo = wildcards.get("zoo") or SPACES[wildcards.space].zoo
+    return images(ZOOS[zoo].data)
 
 
 @cache
-def instances(architecture):
-    """The instances of each shard of an architecture, by the shard's number in file names."""
-    return numbered(STUDY.zoo.of(architecture).total, STUDY.zoo.shard_size)
-
-
-def numbered(total, size):
+def instances(zoo, architecture):
     """The instances of each shard, by the shard's number in file names."""
-    ranges = shard_ranges(total, size)
+    cfg = ZOOS[zoo]
+    total = (cfg.of(architecture) if cfg.kind == "classifiers" else cfg.instances).total
+    ranges = shard_ranges(total, cfg.shard_size)
     return {f"{k:03d}": [numbers.start, numbers.stop] for k, numbers in enumerate(ranges)}
 
 
-def one_of(architectures):
-    """The wildcard constraint that lets these through, and nothing where there are none."""
-    return "|".join(architectures) or "(?!)"
-
-
-def shards(architectures):
-    """The weight shards of some architectures."""
+def shards(zoo, architectures):
+    """The weight shards of some architectures of a zoo."""
     return [
-        RESULTS / f"weights/{architecture}/shard_{shard}.h5"
+        RESULTS / f"zoos/{zoo}/{architecture}/shard_{shard}.h5"
         for architecture in architectures
-        for shard in instances(architecture)
+        for shard in instances(zoo, architecture)
     ]
 
 
-def embedders():
-    """The trained embedders, one for each seed."""
-    return [RESULTS / f"multiarch/embedder/seed_{seed}/embedder.safetensors" for seed in SEEDS]
+def net_modules(architectures):
+    """The Python modules that define architectures, fields among them."""
+    return [nets.module_of(name) for name in architectures]
 
 
-def trained_by(arm, *modules):
-    """The digest of the code that trains an embedder with this arm: these modules, and its own."""
-    return code_hash(*modules, "lib.embed.product", find_arm(arm).__module__)
-
-
-def embedder_code(arm):
-    """The digest of the code that trains an embedder of several architectures."""
-    modules = map(nets.module_of, ARCHITECTURES)
-    return trained_by(arm, "lib.embed.multiarch", "lib.zoo.population", *modules)
-
-
-def singlearch_code(arm):
-    """The digest of the code that trains an embedder of one architecture."""
-    net = nets.module_of(SINGLE.architecture)
-    return trained_by(arm, "lib.embed.singlearch", "lib.zoo.population", net)
-
-
-def shapes_code(arm):
-    """The digest of the code that trains an embedder of fields."""
-    return trained_by(arm, "lib.embed.shapes", "lib.zoo.fields", nets.field_module_of(FIELD))
-
-
-def seen(wildcards):
-    """The architectures that an embedder is trained on."""
-    return [name for name in ARCHITECTURES if name not in LEFT_OUT[wildcards.left_out]]
-
-
-def without(file):
-    """A file of every embedder that is trained without some architectures."""
-    return expand(file, left_out=LEFT_OUT, seed=STUDY.unseen.seeds)
-
-
-def by_variant(output, embedders):
-    """A file of every seed of each variant, from the variants' blocks `embedder`."""
+def embedder(space, seed, folder="embedder"):
+    """The files of a trained embedder."""
+    path = RESULTS / f"{space}/{folder}/seed_{seed}"
     return {
-        name: expand(output, variant=name, seed=embedder.seeds)
-        for name, embedder in embedders.items()
+        "embedder": path / "embedder.safetensors",
+        "card": path / "embedder.safetensors.json",
+        "losses": path / "losses.csv",
     }
 
 
-def asked_for(files, where):
-    """The files of all variants; the config's block `where` has to hold some."""
-    if not files:
-        raise WorkflowError(f"the config has no {where}; config/*ablations.yaml show some")
-    return [path for paths in files.values() for path in paths]
+def embedders(space, part="embedder"):
+    """A file of each seed's embedder of a space."""
+    return [embedder(space, seed)[part] for seed in SPACES[space].embedder.seeds]
 
 
-def reports():
-    """The report of each part of the study."""
-    return [RESULTS / f"{part}_report.html" for part in STUDY.parts]
+def networks(wildcards):
+    """What every experiment in a space is given: its networks and its embedders."""
+    cfg = SPACES[wildcards.space]
+    architectures = getattr(cfg, "architectures", None) or ZOOS[cfg.zoo].architectures
+    return {
+        "catalogue": RESULTS / f"zoos/{cfg.zoo}/catalogue.csv",
+        "shards": shards(cfg.zoo, architectures),
+        "embedders": embedders(wildcards.space),
+    }
+
+
+def tables(space):
+    """The tables of a space, by name; those of its zoo with them."""
+    cfg = SPACES[space]
+    zoo = RESULTS / "zoos" / cfg.zoo
+    found = {"catalogue": zoo / "catalogue.csv"}
+    if cfg.kind == "fields":
+        found |= {"shapes": zoo / "shapes.csv", "left_out": zoo / "left_out.csv"}
+    names = ("latent_map", *cfg.experiments.names())
+    return found | {name: RESULTS / space / f"{name}.csv" for name in names}
 
 
 def failures(logs):
@@ -172,17 +177,18 @@ def failures(logs):
         r"(?:Command '.*' (.+)\n\[.*\]\n)?"
         r"Error in rule\s(\w+):\n(?:    .*\n)*?    log: (.+?) \(check log"
     )
-    text, told = "".join(Path(log).read_text() for log in logs), {}
+    text, failed = "".join(Path(log).read_text() for log in logs), {}
     for end, rule, file in re.findall(errors, text):
         lines = Path(file).read_text().splitlines()[-8:] if Path(file).is_file() else []
         killed = re.search(r"SIGKILL|status 137", end)
         how = "was killed, most often because memory ran out" if killed else "failed"
         log = f"its log, {file}, " + ("ends with" if lines else "is empty, so see above")
-        told[file] = [f"\n{rule} {how}; {log}", *(f"    {line}" for line in lines)]
+        failed[file] = [f"\n{rule} {how}; {log}", *(f"    {line}" for line in lines)]
     kept = "\nWhat is finished is kept: the same command goes on from there."
-    return "\n".join([*sum(told.values(), []), kept])
+    return "\n".join([*sum(failed.values(), []), kept])
 
 
 def targets():
-    """What the study makes: the reports, and the digest of everything."""
-    return [*reports(), RESULTS / "report.html", RESULTS / "digests.json"]
+    """What a plain run makes: the page of each chosen space, and the digest of everything."""
+    pages = [RESULTS / f"{space}_report.html" for space in STUDY.made]
+    return [*pages, RESULTS / "report.html", RESULTS / "digests.json"]

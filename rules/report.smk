@@ -1,85 +1,57 @@
 """The pages that people read, and the digests of everything the study made.
 
-Output: multiarch_report.html, singlearch_report.html, report.html, digests.json.
+Output: {space}_report.html, report.html, digests.json.
 """
 
-MULTIARCH = {
-    "catalogue": rules.catalogue.output,
-    "latent_map": rules.latents.output.map,
-    "preps": rules.latents.output.preps,
-    "reconstruction": rules.reconstruction.output,
-    "interpolation": rules.interpolation.output,
-    "latent_optimization": rules.latent_optimization.output,
-    "novelty": rules.novelty.output,
-    "retrieval": rules.retrieval.output,
-}
-if LEFT_OUT:
-    MULTIARCH["unseen"] = rules.unseen.output.table
-    MULTIARCH["unseen_finetune"] = rules.unseen.output.finetune
+
+def shown(wildcards):
+    """All files that the page of a space is made of."""
+    space, cfg = wildcards.space, SPACES[wildcards.space]
+    found = {
+        **tables(space),
+        "losses": embedders(space, "losses"),
+        "card": embedders(space, "card")[0],
+        "embedders": embedders(space),
+    }
+    if cfg.kind == "fields":
+        return found | {"scenes": RESULTS / space / "scenes.json"}
+    images = list(images_of(wildcards).values())
+    return found | {"preps": RESULTS / space / "preps.h5", "images": images}
 
 
-rule multiarch_report:
+rule space_report:
     input:
-        **MULTIARCH,
-        losses=expand(rules.train_embedder.output.losses, seed=SEEDS),
-        embedders=embedders(),
-        cards=expand(rules.train_embedder.output.card, seed=SEEDS),
-        images=IMAGES.values(),
+        unpack(shown),
         assets=assets(),
     output:
         report(
-            RESULTS / "multiarch_report.html",
-            caption="../workflow/report/multiarch_report.rst",
+            RESULTS / "{space}_report.html",
+            caption="../workflow/report/space_report.rst",
             category="Reports",
         ),
     log:
-        RESULTS / "logs/multiarch_report.log",
+        RESULTS / "logs/{space}/report.log",
     conda:
         "../envs/report.yaml"
     resources:
         **ON_CPU,
     params:
-        study=STUDY.of("multiarch"),
-        benchmarks=RESULTS / "benchmarks",
-        code=code_hash("lib.report.multiarch", "lib.report.run"),
+        study=lambda wildcards: STUDY.of(wildcards.space),
+        tables=lambda wildcards: list(tables(wildcards.space)),
+        benchmarks=lambda wildcards: [
+            RESULTS / "benchmarks" / folder
+            for folder in (wildcards.space, f"zoos/{SPACES[wildcards.space].zoo}")
+        ],
+        code=code_hash("lib.report.report", "lib.report.run"),
     message:
-        "Report: the multi-architecture space"
+        "Report: the space {wildcards.space}"
     script:
-        "../workflow/scripts/multiarch_report.py"
-
-
-rule singlearch_report:
-    input:
-        **SINGLE_TABLES,
-        losses=expand(rules.singlearch_embedder.output.losses, seed=SINGLE_SEEDS),
-        embedders=SINGLE_NETWORKS["embedders"],
-        images=IMAGES.values(),
-        assets=assets(),
-    output:
-        report(
-            RESULTS / "singlearch_report.html",
-            caption="../workflow/report/singlearch_report.rst",
-            category="Reports",
-        ),
-    log:
-        RESULTS / "logs/singlearch_report.log",
-    conda:
-        "../envs/report.yaml"
-    resources:
-        **ON_CPU,
-    params:
-        study=STUDY.of("singlearch"),
-        benchmarks=RESULTS / "benchmarks/singlearch",
-        code=code_hash("lib.report.singlearch", "lib.report.run"),
-    message:
-        "Report: the space of one architecture"
-    script:
-        "../workflow/scripts/singlearch_report.py"
+        "../workflow/scripts/report/space_report.py"
 
 
 rule index:
     input:
-        pages=reports(),
+        pages=[RESULTS / f"{space}_report.html" for space in STUDY.made],
         assets=assets(),
     output:
         report(RESULTS / "report.html", caption="../workflow/report/index.rst", category="Reports"),
@@ -93,54 +65,39 @@ rule index:
     message:
         "Report: the page that opens onto the others"
     script:
-        "../workflow/scripts/index.py"
+        "../workflow/scripts/report/index.py"
 
 
-# What of each part has a digest; the zoos' shards have one for each architecture instead.
-MADE = {
-    "multiarch": [
-        *MULTIARCH.values(),
-        rules.teacher.output,
-        rules.latents.output.latents,
-        expand(rules.train_embedder.output.embedder, seed=SEEDS),
-        expand(rules.train_embedder.output.losses, seed=SEEDS),
-        without(rules.unseen_embedder.output.embedder),
-        without(rules.unseen_embedder.output.losses),
-        rules.multiarch_report.output,
-    ],
-    "singlearch": [
-        *SINGLE_TABLES.values(),
-        rules.singlearch_latents.output.latents,
-        SINGLE_NETWORKS["embedders"],
-        expand(rules.singlearch_embedder.output.losses, seed=SINGLE_SEEDS),
-        rules.singlearch_report.output,
-    ],
-    "shapes": [
-        rules.shapes_meshes.output.table,
-        rules.shapes_meshes.output.left_out,
-        rules.shapes_catalogue.output,
-        SHAPE_SPACE["embedders"],
-        expand(rules.shapes_embedder.output.losses, seed=SHAPE_SEEDS),
-        rules.shapes_reconstruction.output.table,
-        rules.shapes_latents.output,
-        rules.shapes_interpolation.output.table,
-        rules.shapes_sampling.output.table,
-        rules.shapes_completion.output.table,
-        rules.shapes_report.output,
-    ],
-}
-ZOOS = {
-    "multiarch": shards(ARCHITECTURES),
-    "singlearch": rules.singlearch_catalogue.input,
-    "shapes": rules.shapes_catalogue.input,
-}
+# What of an embedder has a digest.
+EMBEDDER = ("embedder.safetensors", "losses.csv")
+
+
+def made(space):
+    """What of a space has a digest."""
+    cfg = SPACES[space]
+    found = [*tables(space).values(), *embedders(space), *embedders(space, "losses")]
+    if cfg.kind == "classifiers":
+        found += [RESULTS / space / name for name in ("latents.safetensors", "preps.h5")]
+        if any("teacher" in ClassifierExperiments.block(n).needs for n in cfg.experiments.names()):
+            found.append(RESULTS / space / "teacher.safetensors")
+        if cfg.experiments.unseen:
+            found += [path.with_name(name) for path in without(space) for name in EMBEDDER]
+    return [*found, RESULTS / f"{space}_report.html"]
+
+
+USED = {SPACES[space].zoo for space in STUDY.made}
 
 
 rule digests:
     input:
-        images=IMAGES.values(),
-        shards=[ZOOS[part] for part in STUDY.parts],
-        files=[MADE[part] for part in STUDY.parts],
+        images=[
+            path
+            for data in sorted({ZOOS[zoo].data for zoo in USED})
+            if DATA[data].kind == "images"
+            for path in images(data).values()
+        ],
+        shards=[shards(zoo, ZOOS[zoo].architectures) for zoo in sorted(USED)],
+        files=[made(space) for space in STUDY.made],
         index=rules.index.output,
     output:
         RESULTS / "digests.json",
@@ -156,4 +113,4 @@ rule digests:
     message:
         "Digests of everything made"
     script:
-        "../workflow/scripts/digests.py"
+        "../workflow/scripts/report/digests.py"

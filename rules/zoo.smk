@@ -1,31 +1,45 @@
-"""Zoo generation: each job trains the instances of one shard together.
+"""Zoos: networks trained or taken over shard by shard, their weights extracted, all of them listed.
 
-Input: training and validation images. Output: zoo/{architecture}/shard_*.{safetensors,csv}, the
-networks as they were trained.
+Output: zoos/{zoo}/{architecture}/raw_*.{safetensors,csv}, networks as they were trained;
+zoos/{zoo}/{architecture}/shard_*.h5, their weights with batch norm fused
+(workflow/lib/zoo/store/FORMAT.md); zoos/{zoo}/catalogue.csv.
 """
 
-from lib import nets
-
-# What computes a training step; keys that the chosen kernels do not use re-run nothing.
-ENGINE_KEYS = {"compiled": {"kernels"}, "vmap": {"kernels", "width", "precision"}}
-ENGINE = block(STUDY.zoo, include=ENGINE_KEYS[STUDY.zoo.kernels])
 # A job plans by it how many networks train at once, and fails before it starts where they do not
 # fit: into the GPU's memory, or into that of the job.
-PLAN_MB = parse_memory(STUDY.zoo.max_memory) // 10**6
+PLAN_MB = parse_memory(STUDY.engine.max_memory) // 10**6
 TRAINING = ON_DEVICE if GPU else asked(PLAN_MB + BESIDE)
+
+
+def members(kept):
+    """The constraint on `{zoo}` in `{zoo}/{architecture}/`: architectures that are kept.
+
+    Args:
+        kept: whether an architecture of a zoo is, from its entry in the config and its name.
+    """
+    found = []
+    for zoo in of_kind(ZOOS, "classifiers"):
+        names = [name for name in ZOOS[zoo].architectures if kept(ZOOS[zoo], name)]
+        found += [rf"{zoo}(?=/(?:{one_of(names)})/)"] if names else []
+    return "|".join(found) or "(?!)"
+
+
+TRAINED = members(lambda zoo, name: not zoo.source_of(name))
+TAKEN = members(lambda zoo, name: zoo.source_of(name))
 
 
 rule train_shard:
     input:
-        train=IMAGES["train"],
-        validation=IMAGES["validation"],
+        unpack(lambda wildcards: {k: images_of(wildcards)[k] for k in ("train", "validation")}),
     output:
-        states=RESULTS / "zoo/{architecture}/shard_{shard}.safetensors",
-        columns=RESULTS / "zoo/{architecture}/shard_{shard}.csv",
+        states=RESULTS / "zoos/{zoo}/{architecture}/raw_{shard}.safetensors",
+        columns=RESULTS / "zoos/{zoo}/{architecture}/raw_{shard}.csv",
     log:
-        RESULTS / "logs/train_shard/{architecture}_{shard}.log",
+        RESULTS / "logs/zoos/{zoo}/train_shard/{architecture}_{shard}.log",
     benchmark:
-        RESULTS / "benchmarks/train_shard/{architecture}_{shard}.tsv"
+        RESULTS / "benchmarks/zoos/{zoo}/train_shard/{architecture}_{shard}.tsv"
+    wildcard_constraints:
+        zoo=TRAINED,
     conda:
         "../envs/torch.yaml"
     threads: STUDY.threads
@@ -33,15 +47,95 @@ rule train_shard:
         **TRAINING,
         plan_mb=PLAN_MB,
     params:
-        training=block(STUDY.zoo.training),
+        training=lambda wildcards: block(ZOOS[wildcards.zoo].training),
         engine=ENGINE,
-        instances=lambda wildcards: instances(wildcards.architecture)[wildcards.shard],
+        instances=lambda wildcards: instances(wildcards.zoo, wildcards.architecture)[
+            wildcards.shard
+        ],
         seed=STUDY.seed,
-        run={"device": STUDY.device, "threads": STUDY.threads},
+        run=RUN,
         code=lambda wildcards: code_hash(
             "lib.engine.training.shard", nets.module_of(wildcards.architecture)
         ),
     message:
-        "Zoo: training {wildcards.architecture}, shard {wildcards.shard}"
+        "Zoo {wildcards.zoo}: training {wildcards.architecture}, shard {wildcards.shard}"
     script:
-        "../workflow/scripts/train_shard.py"
+        "../workflow/scripts/zoo/train_shard.py"
+
+
+rule extract_shard:
+    input:
+        states=rules.train_shard.output.states,
+        columns=rules.train_shard.output.columns,
+        images=lambda wildcards: images_of(wildcards)["train"],
+    output:
+        RESULTS / "zoos/{zoo}/{architecture}/shard_{shard}.h5",
+    log:
+        RESULTS / "logs/zoos/{zoo}/extract_shard/{architecture}_{shard}.log",
+    wildcard_constraints:
+        zoo=TRAINED,
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        **ON_CPU,
+    params:
+        instances=lambda wildcards: block(
+            ZOOS[wildcards.zoo].of(wildcards.architecture), exclude={"train"}
+        ),
+        training=lambda wildcards: block(ZOOS[wildcards.zoo].training),
+        code=lambda wildcards: code_hash("lib.zoo.extract", nets.module_of(wildcards.architecture)),
+    message:
+        "Zoo {wildcards.zoo}: extracting {wildcards.architecture}, shard {wildcards.shard}"
+    script:
+        "../workflow/scripts/zoo/extract_shard.py"
+
+
+rule adopt_shard:
+    input:
+        zoo=lambda wildcards: zoo_files(ZOOS[wildcards.zoo].source_of(wildcards.architecture)),
+        validation=lambda wildcards: images_of(wildcards)["validation"],
+    output:
+        RESULTS / "zoos/{zoo}/{architecture}/shard_{shard}.h5",
+    log:
+        RESULTS / "logs/zoos/{zoo}/adopt_shard/{architecture}_{shard}.log",
+    wildcard_constraints:
+        zoo=TAKEN,
+    conda:
+        "../envs/torch.yaml"
+    threads: STUDY.threads
+    resources:
+        **ON_DEVICE,
+    params:
+        zoo=lambda wildcards: ZOOS[wildcards.zoo].source_of(wildcards.architecture),
+        counts=lambda wildcards: block(ZOOS[wildcards.zoo].of(wildcards.architecture)),
+        instances=lambda wildcards: instances(wildcards.zoo, wildcards.architecture)[
+            wildcards.shard
+        ],
+        run=RUN,
+        code=lambda wildcards: code_hash(
+            "lib.zoo.exchange.adopt", nets.module_of(wildcards.architecture)
+        ),
+    message:
+        "Zoo {wildcards.zoo}: taking {wildcards.architecture}, shard {wildcards.shard}"
+    script:
+        "../workflow/scripts/zoo/adopt_shard.py"
+
+
+rule catalogue:
+    input:
+        lambda wildcards: shards(wildcards.zoo, ZOOS[wildcards.zoo].architectures),
+    output:
+        RESULTS / "zoos/{zoo}/catalogue.csv",
+    log:
+        RESULTS / "logs/zoos/{zoo}/catalogue.log",
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        **ON_CPU,
+    params:
+        architectures=lambda wildcards: list(ZOOS[wildcards.zoo].architectures),
+        code=code_hash("lib.zoo.store"),
+    message:
+        "Zoo {wildcards.zoo}: listing all networks"
+    script:
+        "../workflow/scripts/zoo/catalogue.py"

@@ -6,14 +6,18 @@ from pathlib import Path
 import pytest
 
 EXCUSE = "not on this machine:"
-SLOW = [Path(__file__).parent / folder for folder in ("chaos", "cluster", "workflow")]
+FOLDER = Path(__file__).parent
+SLOW = [FOLDER / folder for folder in ("chaos", "cluster", "workflow")]
+TOGETHER = [*SLOW, FOLDER / "browser"]  # tests of such a folder share what takes long to make
 
 
 def pytest_collection_modifyitems(items):
-    """Mark as slow what runs Snakemake."""
+    """Mark as slow what runs Snakemake, and which tests stay on one core."""
     for item in items:
         if any(folder in item.path.parents for folder in SLOW):
             item.add_marker(pytest.mark.slow)
+        folder = next((folder for folder in TOGETHER if folder in item.path.parents), item.path)
+        item.add_marker(pytest.mark.xdist_group(folder.relative_to(FOLDER).as_posix()))
 
 
 def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

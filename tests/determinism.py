@@ -1,8 +1,8 @@
 """`make determinism`: one small study, run in many ways, and whether every digest is the same.
 
 The study is config/tiny.yaml with 32 networks of each architecture. Every row is a whole run in an
-empty folder; the first is what the others are compared with. Writes docs/determinism.json and the
-table of docs/determinism.md; ends with status 1 if a row that must not differs.
+empty folder; the first is what the others are compared with. Writes docs/results/determinism.json
+and the table of docs/results/determinism.md; ends with status 1 if a row that must not differs.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from pathlib import Path
 import stand_in_conda
 from places import ROOT, Place, Result, copy_code
 
-PAGE, ROWS = ROOT / "docs/determinism.md", ROOT / "docs/determinism.json"
+PAGE, ROWS = ROOT / "docs/results/determinism.md", ROOT / "docs/results/determinism.json"
 START, END = "<!-- made by `make determinism` -->\n", "<!-- end -->\n"
-COUNTS = "instances: {train: 29, validation: 1, test: 2}"
+COUNTS = {"train": 29, "validation": 1, "test": 2}
 
 
 class Impossible(Exception):
@@ -114,7 +114,9 @@ def slurm(folder: Path) -> Iterator[dict[str, str]]:
         cluster.stop()
 
 
-OTHERS_FIRST = [f"results/tiny/weights/{name}/shard_001.h5" for name in ("ResNet14", "LeNetLike")]
+OTHERS_FIRST = [
+    f"results/tiny/zoos/digits/{name}/shard_001.h5" for name in ("ResNet14", "LeNetLike")
+]
 ON_SLURM = ["--workflow-profile", "{code}/profiles/slurm", "--group-components", "shard=4"]
 ON_SLURM += ["--slurm-init-seconds-before-status-checks", "1"]
 TABLE = {
@@ -141,7 +143,7 @@ TABLE = {
             "ONEDNN_MAX_CPU_ISA": "AVX2",
             "MKL_ENABLE_INSTRUCTIONS": "AVX2",
         },
-        same=r"images/.*|weights/\w+",
+        same=r"data/.*|zoos/\w+/\w+",
     ),
 }
 
@@ -150,19 +152,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the rows, write the table; 0 where every row kept the promise."""
     parser = argparse.ArgumentParser(prog="python tests/determinism.py", description=__doc__)
     parser.add_argument("rows", nargs="*", help=f"some of {', '.join(TABLE)}; default: all")
-    parser.add_argument("--all-parts", action="store_true", help="not the multiarch part alone")
-    parser.add_argument("--write", action="store_true", help="write docs/determinism.{json,md}")
+    parser.add_argument("--all-spaces", action="store_true", help="not the space multiarch alone")
+    parser.add_argument(
+        "--write", action="store_true", help="write docs/results/determinism.{json,md}"
+    )
     options = parser.parse_args(arguments)
     if unknown := set(options.rows) - set(TABLE):
         parser.error(f"no such row: {', '.join(sorted(unknown))}")
     names = ["reference", *(name for name in options.rows or TABLE if name != "reference")]
-    parts = "[multiarch, singlearch, shapes]" if options.all_parts else "[multiarch]"
+    spaces = ["multiarch", "singlearch", "shapes"] if options.all_spaces else ["multiarch"]
     found: list[Ran] = []
     wanted: dict[str, str] = {}
     usual: list[str] = []
     for name in names:
         with tempfile.TemporaryDirectory(prefix=f"netspace-{name}-") as folder:
-            ran, digests, order = run(name, TABLE[name], Path(folder), parts, wanted, usual)
+            ran, digests, order = run(name, TABLE[name], Path(folder), spaces, wanted, usual)
         wanted, usual = wanted or digests, usual or order
         found.append(ran)
         print(f"{name}: {verdict(ran)} ({ran.jobs} jobs, {ran.seconds:.0f} s)", flush=True)
@@ -174,22 +178,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(
-    name: str, row: Row, folder: Path, parts: str, wanted: dict[str, str], usual: list[str]
+    name: str,
+    row: Row,
+    folder: Path,
+    spaces: Sequence[str],
+    wanted: dict[str, str],
+    usual: list[str],
 ) -> tuple[Ran, dict[str, str], list[str]]:
     """Run a row; what came of it, its digests, and its jobs in the order in which they began.
 
     Args:
         name, row: which.
         folder: an empty one.
-        parts: of the study.
+        spaces: of the study.
         wanted, usual: digests and order of the row that others are compared with.
 
     Raises:
         RuntimeError: Snakemake failed, with the last that it said.
     """
     size = row.shard_size
-    study = [f"zoo={{{COUNTS}, shard_size: {size}}}", f"parts={parts}"]
-    study += [f"{part}={{shard_size: {size}}}" for part in ("singlearch", "shapes")]
+    zoos = {name: {"shard_size": size} for name in ("digits", "performance", "chairs")}
+    zoos["digits"]["instances"] = COUNTS
+    study = [f"zoos={json.dumps(zoos)}", f"spaces={json.dumps(list(spaces))}"]
     try:
         with ExitStack() as stack:
             place = row.place(folder)

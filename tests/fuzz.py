@@ -140,6 +140,7 @@ def store(fuzz: Fuzz) -> None:
     import torch
 
     from lib.config import Images
+    from lib.core.streams import Stream
     from lib.data.images import load_split, prepare
     from lib.data.sdf import read_samples, write_samples
     from lib.zoo.store import Catalogue, read_shard, verify, write_shard
@@ -175,7 +176,7 @@ def store(fuzz: Fuzz) -> None:
     fuzz.bytes("catalogue", 120, files, catalogue)
 
     out = {split: fuzz.folder / f"{split}.h5" for split in ("train", "validation", "test")}
-    prepare(Images(limit_per_class=2), 0, out)
+    prepare(Images(limit_per_class=2), Stream("data", 0), out)
     sound = load_split(out["test"])
 
     def images(path: Path) -> None:
@@ -270,6 +271,7 @@ def data(fuzz: Fuzz) -> None:
 
     from image_sources import cifar_files
     from lib.config import Images
+    from lib.core.streams import Stream
     from lib.data.archive import DataError
     from lib.data.cifar import read_cifar10
     from lib.data.images import prepare
@@ -277,7 +279,7 @@ def data(fuzz: Fuzz) -> None:
     from lib.study import load_study
 
     configs = Path(__file__).parents[1] / "config"
-    for name in ("tiny.yaml", "ablations.yaml"):
+    for name in ("tiny.yaml", "variants.yaml"):
         text = (configs / name).read_bytes()
         fuzz.bytes(name, 150, {name: text}, lambda folder, name=name: load_study(folder / name))
 
@@ -317,7 +319,7 @@ def data(fuzz: Fuzz) -> None:
     out = {split: fuzz.folder / f"{split}.h5" for split in ("train", "validation", "test")}
 
     def folder_of(path: Path) -> None:
-        prepare(settings.model_copy(update={"path": str(path)}), 0, out)
+        prepare(settings.model_copy(update={"path": str(path)}), Stream("data", 0), out)
 
     fuzz.bytes("pictures", 200, pictures, folder_of)
     tree = {"pictures.zip": packed_tree(pictures)}

@@ -1,34 +1,19 @@
-"""Networks from chance to good for tests of the space of one architecture, and what to do."""
+"""Networks of one architecture from chance to good, for tests of experiments."""
 
 from __future__ import annotations
 
 import pandas as pd
 import torch
 
-from lib.config import SingleExploration
 from lib.engine import ensemble
 from lib.zoo.population import Population
 
 NAME = "ResNet8"
-CFG = SingleExploration(
-    points=5,
-    pairs=3,
-    reset_images=32,
-    components=3,
-    optimization_steps=12,
-    optimization_starts=2,
-    optimization_every=5,
-    optimization_batch=16,
-    samples=4,
-    finetuned=2,
-    finetune_epochs=(1, 2),
-    scales=(0.0, 1.0),
-)
 
 
 def zoo(toy) -> dict[str, Population]:
     """ResNets from chance to good: good ones with more and more noise on their weights."""
-    known, found = toy.zoo["train"][NAME], {}
+    known, splits = toy.zoo["train"][NAME], {}
     for number, (split, count) in enumerate({"train": 15, "validation": 6, "test": 9}.items()):
         rng = torch.Generator().manual_seed(number)
         noise = torch.randn(count, known.flat.shape[1], generator=rng) * known.spread()
@@ -43,5 +28,5 @@ def zoo(toy) -> dict[str, Population]:
                 "learning_rate": 0.1,
             }
         )
-        found[split] = Population(known.family, frame, flat)
-    return found
+        splits[split] = Population(known.family, frame, flat)
+    return splits

@@ -14,6 +14,7 @@ from PIL import Image
 
 from lib.config import Images
 from lib.core.errors import InputError
+from lib.core.streams import Stream
 from lib.data.images import SPLITS, load_split, prepare
 
 COLOR = {"size": 32, "channels": 3, "mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
@@ -26,13 +27,13 @@ def targets(folder: Path) -> dict[str, Path]:
 
 def prepared(folder: Path, seed: int = 0, **settings):
     out = targets(folder)
-    prepare(Images(**settings), seed, out)
+    prepare(Images(**settings), Stream("images", seed), out)
     return {split: load_split(path) for split, path in out.items()}
 
 
 def refused(message: str, folder: Path, **settings) -> None:
     with pytest.raises(InputError, match=message):
-        prepare(Images(**settings), 0, targets(folder))
+        prepare(Images(**settings), Stream("images", 0), targets(folder))
     assert not any(path.exists() for path in targets(folder).values())
 
 

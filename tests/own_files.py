@@ -1,4 +1,4 @@
-"""What a user of the study writes, as docs/extend.md shows it: an architecture, an embedder."""
+"""What a user of the study writes, as docs/guides/extend.md shows it: a net, an embedder."""
 
 NET = '''
 """WideNet: a convolution and a linear layer."""
@@ -33,12 +33,12 @@ from lib.embed.arm import Arm, arm
 class Linear(Arm):
     """Latents are projections on the components; a layer of its own tells the architecture."""
 
-    def __init__(self, spaces, cfg, image, classes):
-        super().__init__(spaces, cfg, image, classes)
-        self.size = max(space.layout.size for space in spaces.values())
+    def __init__(self, families, cfg, image, classes):
+        super().__init__(families, cfg, image, classes)
+        self.size = max(family.layout.size for family in families.values())
         self.register_buffer("mean", torch.zeros(self.size))
         self.register_buffer("axes", torch.zeros(cfg.latent, self.size))
-        self.head = nn.Linear(cfg.latent, len(spaces))
+        self.head = nn.Linear(cfg.latent, len(families))
 
     def pad(self, flat):
         return F.pad(flat, (0, self.size - flat.shape[1]))
@@ -60,5 +60,5 @@ class Linear(Arm):
 
     def decode(self, architecture, latent):
         flat = self.mean + latent @ self.axes
-        return flat[:, : self.spaces[architecture].layout.size]
+        return flat[:, : self.families[architecture].layout.size]
 '''

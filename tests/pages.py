@@ -10,3 +10,11 @@ def overflow(page) -> int:
     return page.evaluate(
         "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     )
+
+
+def hover(page, figure: str) -> None:
+    """Put the pointer on the first mark of a figure."""
+    point = page.locator(f"#{figure} path.point").first
+    point.scroll_into_view_if_needed()
+    box = point.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)

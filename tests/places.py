@@ -32,11 +32,11 @@ class Result:
         table = self.text.partition("Job stats:")[2].partition("total ")[0]
         return {rule: int(count) for rule, count in re.findall(r"(?m)^(\w+) +(\d+)$", table)}
 
-    def shards(self, rule: str) -> set[tuple[str, str]]:
-        """Architecture and number of each shard that `--summary` says a rule is to make."""
+    def shards(self, rule: str) -> set[tuple[str, str, str]]:
+        """Zoo, architecture and number of each shard that `--summary` says a rule is to make."""
         lines = [line.split("\t") for line in self.text.splitlines() if "\tupdate pending" in line]
         made = [Path(line[0]) for line in lines if line[2] == rule]
-        return {(path.parent.name, path.stem.removeprefix("shard_")) for path in made}
+        return {(*path.parts[-3:-1], path.stem.rpartition("_")[2]) for path in made}
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,19 @@
-"""Made-up results that keep the contract of the result tables, for the tests of the reports."""
+"""Made-up results of a space of several architectures, and how tests of pages handle results."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
 
-from lib.report.inputs import MultiarchFiles
+from lib.experiments import columns
+from lib.report.report import page_of
+from lib.report.section import PageData
 
 ARCHITECTURES = ("LeNetLike", "VanillaCNN", "ResNet8", "ResNet14")
 LEVEL = dict(zip(ARCHITECTURES, (0.955, 0.968, 0.975, 0.98), strict=True))
@@ -23,7 +27,7 @@ CONTROLS = {
     "distilled": (0.004, 0.956, 0.955),
 }
 RUN = {
-    "config": {"seed": 0, "architectures": list(ARCHITECTURES), "zoo": {"shard_size": 12}},
+    "config": {"seed": 0, "zoos": {"digits": {"shard_size": 12}}},
     "versions": {"python": "3.11.7", "torch": "2.13.0"},
     "digests": {"multiarch/reconstruction.csv": "ab" * 32},
     "times": [{"step": "zoo LeNetLike 0", "seconds": 61.25}, {"step": "embedder", "seconds": 200}],
@@ -31,42 +35,85 @@ RUN = {
 }
 
 
-def write_study(
+@dataclass(frozen=True)
+class Results:
+    """Results of a space of classifiers below the folder `root`."""
+
+    root: Path
+    space: str
+    architectures: tuple[str, ...]
+    files: Mapping[str, Path]
+    experiments: tuple[str, ...]
+
+    @classmethod
+    def write(
+        cls,
+        root: Path,
+        space: str,
+        tables: Mapping[str, pd.DataFrame],
+        losses: pd.DataFrame,
+        parameters: Mapping[str, int],
+    ) -> Results:
+        """Lay tables down as a study does, with the columns of the contract first."""
+        folder = root / space
+        (folder / "embedder/seed_0").mkdir(parents=True)
+        files = {name: folder / f"{name}.csv" for name in tables}
+        files["catalogue"] = root / "zoos" / space / "catalogue.csv"
+        files["catalogue"].parent.mkdir(parents=True)
+        for name, table in tables.items():
+            wanted = columns.CATALOGUE if name == "catalogue" else columns.CLASSIFIERS[name]
+            table.reindex(columns=list(dict.fromkeys([*wanted, *table]))).to_csv(
+                files[name], index=False
+            )
+        files["losses"] = [folder / "embedder/seed_0/losses.csv"]
+        losses.to_csv(files["losses"][0], index=False)
+        files["card"] = folder / "embedder/seed_0/embedder.safetensors.json"
+        files["card"].write_text(
+            json.dumps({"parameters": dict(parameters), "embedder": {"latent": 128}})
+        )
+        asked = [name for name in tables if name not in ("catalogue", "latent_map")]
+        return cls(root, space, tuple(parameters), files, tuple(asked))
+
+    def load(self) -> PageData:
+        """The results, read."""
+        return PageData.load(
+            self.files,
+            space=self.space,
+            kind="classifiers",
+            architectures=self.architectures,
+            experiments=self.experiments,
+            seeds=(0,),
+            base=self.root,
+        )
+
+    def page(self, run: Mapping = RUN, about: str = "") -> str:
+        """The page as HTML text."""
+        return page_of(self.load(), "classifiers", run, about)
+
+    def edit(self, name: str, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+        """Change a table in its file."""
+        change(pd.read_csv(self.files[name])).to_csv(self.files[name], index=False)
+
+
+def write_several(
     root: Path, instances: tuple[int, int, int] = (36, 12, 12), pairs: int = 12, points: int = 100
-) -> MultiarchFiles:
-    """Write all tables of a study under `root`; `instances` are train, validation, test."""
+) -> Results:
+    """Write a space of several architectures; `instances` are train, validation, test."""
     random = np.random.default_rng(7)
-    (root / "multiarch" / "embedder" / "seed_0").mkdir(parents=True)
-    (root / "weights").mkdir()
-    files = MultiarchFiles(
-        catalogue=root / "weights/catalogue.csv",
-        latent_map=root / "multiarch/latent_map.csv",
-        reconstruction=root / "multiarch/reconstruction.csv",
-        interpolation=root / "multiarch/interpolation.csv",
-        latent_optimization=root / "multiarch/latent_optimization.csv",
-        novelty=root / "multiarch/novelty.csv",
-        retrieval=root / "multiarch/retrieval.csv",
-        losses={"0": root / "multiarch/embedder/seed_0/losses.csv"},
-        preps=root / "multiarch/preps.h5",
-        card=root / "multiarch/embedder/seed_0/embedder.safetensors.json",
-        unseen=root / "multiarch/unseen.csv",
-        unseen_finetune=root / "multiarch/unseen_finetune.csv",
-    )
-    sizes = dict(zip(ARCHITECTURES, (3718, 17010, 19642, 43946), strict=True))
-    files.card.write_text(json.dumps({"parameters": sizes, "embedder": {"latent": 128}}))
     catalogue = _catalogue(random, instances)
-    catalogue.to_csv(files.catalogue, index=False)
-    _latent_map(random, catalogue).to_csv(files.latent_map, index=False)
-    _reconstruction(random, catalogue).to_csv(files.reconstruction, index=False)
-    _interpolation(random, catalogue, pairs, points).to_csv(files.interpolation, index=False)
-    _optimization(random).to_csv(files.latent_optimization, index=False)
-    _novelty(catalogue).to_csv(files.novelty, index=False)
-    _retrieval(catalogue).to_csv(files.retrieval, index=False)
-    unseen, finetune = _unseen(catalogue)
-    unseen.to_csv(files.unseen, index=False)
-    finetune.to_csv(files.unseen_finetune, index=False)
-    _losses(random).to_csv(files.losses["0"], index=False)
-    with h5py.File(files.preps, "w") as file:
+    tables = {
+        "catalogue": catalogue,
+        "latent_map": _latent_map(random, catalogue),
+        "reconstruction": _reconstruction(random, catalogue),
+        "interpolation": _interpolation(random, catalogue, pairs, points),
+        "latent_optimization": _optimization(random),
+    }
+    tables["unseen"], tables["unseen_finetune"] = _unseen(catalogue)
+    tables |= {"novelty": _novelty(catalogue), "retrieval": _retrieval(catalogue)}
+    sizes = dict(zip(ARCHITECTURES, (3718, 17010, 19642, 43946), strict=True))
+    found = Results.write(root, "multiarch", tables, _losses(random), sizes)
+    preps = root / "multiarch/preps.h5"
+    with h5py.File(preps, "w") as file:
         for name, rows in zip(ARCHITECTURES, (5, 22, 30, 40), strict=True):
             group = file.create_group(name)
             group.attrs["network"] = f"{name}-{instances[0] + instances[1]:04d}"
@@ -74,7 +121,7 @@ def write_study(
             original[:rows] = random.normal(0, 0.1, (rows, 200)) * random.random((rows, 1))
             group["original"] = original
             group["decoded"] = (0.8 * original).astype(np.float32)
-    return files
+    return replace(found, files={**found.files, "preps": preps})
 
 
 def _catalogue(random: np.random.Generator, instances: tuple[int, int, int]) -> pd.DataFrame:
@@ -116,8 +163,8 @@ def _latent_map(random: np.random.Generator, catalogue: pd.DataFrame) -> pd.Data
     frame["predicted_architecture"] = frame["architecture"]
     frame["x"] = place * 3 + random.normal(0, 0.5, len(frame))
     frame["y"] = np.sin(place * 1.2) * 3 + random.normal(0, 0.5, len(frame))
-    frame["seed"] = 0
-    return frame
+    frame["answers_x"], frame["answers_y"] = frame["y"], frame["x"]
+    return frame.assign(explained_x=0.5, explained_y=0.2, seed=0)
 
 
 def _reconstruction(random: np.random.Generator, catalogue: pd.DataFrame) -> pd.DataFrame:
@@ -138,6 +185,8 @@ def _reconstruction(random: np.random.Generator, catalogue: pd.DataFrame) -> pd.
                     "agreement_other": np.clip(other + random.normal(0, 0.003), 0, 1),
                     "embedder": "rows",
                     "seed": 0,
+                    "latent": 128 if method == "decoded" else 0,
+                    "compression": 100.0 if method == "decoded" else np.nan,
                 }
             )
     return pd.DataFrame(rows)
@@ -169,6 +218,7 @@ def _interpolation(
                 rows.append(
                     {
                         "pair": pair,
+                        "ends": "extremes",
                         "method": method,
                         "gamma": gamma,
                         "predicted_architecture": ARCHITECTURES[place],
@@ -183,15 +233,18 @@ def _optimization(random: np.random.Generator) -> pd.DataFrame:
     rows = []
     for architecture, level in LEVEL.items():
         for method, rate in {"latent": 40, "distilled": 120}.items():
-            for start in ("LeNetLike-0048", "mean") if method == "latent" else (None,):
+            starts = ("LeNetLike-0048", "LeNetLike-0049") if method == "latent" else ("fresh-0",)
+            for start in starts:
                 steps = np.arange(0, 501, 10)
                 curve = level + 0.006 - (level - 0.1) * np.exp(-steps / rate)
                 curve = np.clip(curve + random.normal(0, 0.004, len(steps)), 0, 1)
                 for step, accuracy in zip(steps, curve, strict=True):
                     test = accuracy - 0.008 if step == steps[curve.argmax()] else np.nan
-                    rows.append((architecture, method, step, accuracy, test, start, 0))
-        rows.append((architecture, "best_of_zoo", 0, level + 0.01, level + 0.004, None, 0))
-    names = "architecture method step validation_accuracy test_accuracy start seed"
+                    kind = "training" if method == "latent" else "fresh"
+                    rows.append((architecture, method, step, accuracy, test, start, kind, 0))
+        best = (0, level + 0.01, level + 0.004, f"{architecture}-0003", "zoo", 0)
+        rows.append((architecture, "best_of_zoo", *best))
+    names = "architecture method step validation_accuracy test_accuracy start start_from seed"
     return pd.DataFrame(rows, columns=names.split())
 
 
@@ -216,6 +269,7 @@ def _novelty(catalogue: pd.DataFrame) -> pd.DataFrame:
                     "network": network.network,
                     "architecture": network.architecture,
                     "kind": kind,
+                    "band": "",
                     "accuracy": LEVEL[network.architecture] + random.normal(0, 0.004),
                     "nearest_weights": f"{network.architecture}-0000",
                     "weight_distance": distance + random.normal(0, 0.02),

@@ -1,4 +1,4 @@
-"""Made-up results of the space of one architecture that keep the contract of their tables."""
+"""Made-up results of a space of one architecture that keep the contract of their tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.report.single_inputs import TABLES, SinglearchFiles
+from report_fixture import Results
 
 NAME = "ResNet8"
 # What comes back: error of accuracy, agreement.
@@ -27,12 +27,9 @@ KEPT = {
 BANDS = ("low", "middle", "high")
 
 
-def write_singlearch(root: Path, instances: tuple[int, int, int] = (60, 12, 20)) -> SinglearchFiles:
-    """Write all tables under `root`; `instances` are train, validation, test."""
+def write_alone(root: Path, instances: tuple[int, int, int] = (60, 12, 20)) -> Results:
+    """Write a space of one architecture; `instances` are train, validation, test."""
     random = np.random.default_rng(5)
-    (root / "singlearch/weights").mkdir(parents=True)
-    paths = {name: root / f"singlearch/{name}.csv" for name in TABLES}
-    paths["catalogue"] = root / "singlearch/weights/catalogue.csv"
     catalogue = _catalogue(random, instances)
     tables = {
         "catalogue": catalogue,
@@ -43,15 +40,15 @@ def write_singlearch(root: Path, instances: tuple[int, int, int] = (60, 12, 20))
         "property_prediction": _properties(),
         "sampling": _sampling(random),
         "novelty": _novelty(random),
+        "retrieval": _retrieval(random, catalogue),
         "arithmetic": _arithmetic(random, catalogue),
     }
-    for name, table in tables.items():
-        table.to_csv(paths[name], index=False)
-    losses = root / "singlearch/losses.csv"
+    for table in tables.values():
+        table["architecture"] = NAME
     rows = [(step, name, 1 / step) for step in (1, 50, 100) for name in ("loss", "own")]
     rows += [(50, "validation_agreement", 0.7), (100, "validation_agreement", 0.8)]
-    pd.DataFrame(rows, columns=["step", "name", "value"]).to_csv(losses, index=False)
-    return SinglearchFiles(**paths, losses={"0": losses})
+    losses = pd.DataFrame(rows, columns=["step", "name", "value"])
+    return Results.write(root, "singlearch", tables, losses, {NAME: 19642})
 
 
 def _catalogue(random: np.random.Generator, instances: tuple[int, int, int]) -> pd.DataFrame:
@@ -79,9 +76,10 @@ def _latent_map(random: np.random.Generator, catalogue: pd.DataFrame) -> pd.Data
     table = catalogue[catalogue["status"] == "ok"].drop(
         columns=["architecture", "status", "checkpoint_epoch"]
     )
-    table["x"] = table["validation_accuracy"] + random.normal(0, 0.02, len(table))
-    table["y"] = random.normal(0, 0.3, len(table))
-    return table.assign(seed=0, explained_x=0.61, explained_y=0.12)
+    table["answers_x"] = table["validation_accuracy"] + random.normal(0, 0.02, len(table))
+    table["answers_y"] = random.normal(0, 0.3, len(table))
+    table["x"], table["y"] = random.normal(0, 0.3, (2, len(table)))
+    return table.assign(predicted_architecture=NAME, seed=0, explained_x=0.61, explained_y=0.12)
 
 
 def _reconstruction(random: np.random.Generator, catalogue: pd.DataFrame) -> pd.DataFrame:
@@ -96,6 +94,7 @@ def _reconstruction(random: np.random.Generator, catalogue: pd.DataFrame) -> pd.
                     "network": row.network,
                     "epochs": row.epochs,
                     "method": method,
+                    "predicted_architecture": NAME,
                     "target_accuracy": target,
                     "accuracy": 0.95 if method == "constant" else target + sign * error,
                     "agreement": agreement + random.normal(0, 0.005),
@@ -120,7 +119,8 @@ def _interpolation() -> pd.DataFrame:
                 value = low + (high - low) * at - lost * 4 * at * (1 - at) * low
                 name = f"{NAME}-{pair:04d}:{NAME}-{pair + 10:04d}"
                 rows.append((name, ends, method, at, value, 0))
-    return pd.DataFrame(rows, columns=["pair", "ends", "method", "gamma", "accuracy", "seed"])
+    columns = ["pair", "ends", "method", "gamma", "accuracy", "seed"]
+    return pd.DataFrame(rows, columns=columns).assign(predicted_architecture=NAME)
 
 
 def _optimization() -> pd.DataFrame:
@@ -131,9 +131,13 @@ def _optimization() -> pd.DataFrame:
         for number, start in enumerate(["fresh-0"] if method == "distilled" else starts):
             for step in (0, 50, 100):
                 value = last - (100 - step) / 130 - 0.001 * number
-                rows.append((start, method, step, value, value if step == 100 else np.nan, 0))
-    rows.append((f"{NAME}-0003", "best_of_zoo", 0, 0.97, 0.968, 0))
-    columns = ["start", "method", "step", "validation_accuracy", "test_accuracy", "seed"]
+                kind = "random" if start.startswith("random") else "poor"
+                kind = "fresh" if method == "distilled" else kind
+                test = value if step == 100 else np.nan
+                rows.append((start, kind, method, step, value, test, 0))
+    rows.append((f"{NAME}-0003", "zoo", "best_of_zoo", 0, 0.97, 0.968, 0))
+    columns = ["start", "start_from", "method", "step", "validation_accuracy", "test_accuracy"]
+    columns.append("seed")
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -176,23 +180,39 @@ def _novelty(random: np.random.Generator) -> pd.DataFrame:
     level, rows = dict(zip(BANDS, (0.2, 0.6, 0.9), strict=True)), []
     near = {"held_out": 0.4, "decoded_test": 0.42, "kde": 0.41, "mixture": 0.42, "noise": 0.95}
     for kind, overlap in near.items():
-        for band in BANDS:
+        for band in (*BANDS, "") if kind == "noise" else BANDS:
             for i in range(4):
                 rows.append(
                     {
                         "network": f"{kind}-{band}-{i}",
                         "architecture": NAME,
                         "kind": kind,
-                        "accuracy": level[band] + random.normal(0, 0.02),
+                        "accuracy": level.get(band, 0.5) + random.normal(0, 0.02),
                         "nearest_weights": f"{NAME}-000{i}",
                         "weight_distance": 1.4 - overlap,
                         "nearest_outputs": f"{NAME}-001{i}",
                         "agreement": min(1.0, overlap + 0.3),
                         "error_overlap": overlap,
+                        "aligned_distance": np.nan,
+                        "level": 0.1 if kind == "noise" else np.nan,
+                        "embedder": "none" if kind == "held_out" else "probing",
                         "seed": 0,
                         "band": band,
                     }
                 )
+    return pd.DataFrame(rows)
+
+
+def _retrieval(random: np.random.Generator, catalogue: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for method, level in {"weights": 0.4, "outputs": 0.6, "latent": 0.9}.items():
+        for network in catalogue.loc[catalogue["split"] == "test", "network"]:
+            row = {"network": network, "method": method, "neighbours": 10}
+            for kind, chance in (("architecture", 1.0), ("band", 1 / 3), ("band_within", 1 / 3)):
+                row[f"precision_{kind}"] = random.binomial(10, level) / 10
+                row[f"chance_{kind}"] = chance
+            row |= {"agreement_within": 0.5 + 0.3 * level, "chance_agreement_within": 0.5}
+            rows.append(row | {"embedder": "probing" if method == "latent" else "none", "seed": 0})
     return pd.DataFrame(rows)
 
 

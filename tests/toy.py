@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from lib import nets
 from lib.config import Embedding, Instances, Training
+from lib.core.streams import Stream
 from lib.data.images import ImageSplit
-from lib.embed import Embedder, multiarch, trainer
+from lib.embed import Embedder, trainer
+from lib.embed.objectives.classifiers import train_classifiers
 from lib.embed.product import make_arm
 from lib.engine import ensemble
 from lib.engine.training import Engine, TrainedStack
@@ -68,19 +70,18 @@ class Toy:
         return population.flats(self.zoo["train"])
 
     def fit(self, cfg: Embedding, names=NAMES, seed: int = 0, **changes):
-        """An arm trained on the zoo, and its curves; `changes` replace arguments of `train`."""
+        """An arm trained on the zoo, and its curves; `changes` replace arguments."""
         torch.manual_seed(seed)
         arm = make_arm(cfg, names, (1, 8, 8), 4)
-        train, held_out = ({n: self.zoo[s][n] for n in names} for s in ("train", "validation"))
         arguments = {
-            "networks": population.flats(train),
-            "scores": {name: found.scores for name, found in train.items()},
-            "held_out": population.flats(held_out),
+            "train": {name: self.zoo["train"][name] for name in names},
+            "held_out": {name: self.zoo["validation"][name] for name in names},
             "images": self.images,
             "validation": self.validation,
+            "stream": Stream("toy", seed),
             "teacher": self.teacher,
         }
-        return arm, multiarch.train(arm, ("toy", seed), **arguments | changes)
+        return arm, train_classifiers(arm, **arguments | changes)
 
     def unfused(self, name: str, instance: int) -> nn.Module:
         """A network as it was trained, batch norm and all."""
@@ -94,13 +95,15 @@ def make(folder: Path) -> Toy:
     train, validation, test = images(96, 1), images(64, 2), images(64, 3)
     training, raw, paths = Training(epochs=14, batch_size=16, learning_rate=0.08), {}, []
     for name in NAMES:
-        raw[name] = train_shard(name, range(7), training, 0, train, validation, Engine(width=7))
+        stream, engine = Stream("zoo", 0, name), Engine(width=7)
+        raw[name] = train_shard(name, range(7), training, stream, train, validation, engine=engine)
         paths.append(folder / f"{name}.h5")
         store.write_shard(paths[-1], zoo.extract(name, raw[name], INSTANCES, train, {}))
     Catalogue.build(paths, NAMES).save(folder / "catalogue.csv")
     catalogue = Catalogue.load(folder / "catalogue.csv")
     found = {
-        s: population.load(catalogue, NAMES, s, train) for s in ("train", "validation", "test")
+        s: population.load(catalogue, NAMES, s, train, "toy")
+        for s in ("train", "validation", "test")
     }
     teacher = found["train"][NAMES[-1]].outputs(train).mean(0)
     toy = Toy(train, validation, test, raw, folder / "catalogue.csv", found, teacher, None, None)

@@ -7,29 +7,33 @@ import struct
 import numpy as np
 import torch
 
-from lib.config import Shapes
-from lib.embed import shapes
+from lib.config import FIELDS, FieldSpace, FieldZoo
+from lib.core.streams import Stream
+from lib.embed.objectives import fields as objective
 from lib.embed.product import make_arm
 from lib.engine.training.fields import train_fields
 from lib.nets import build_field
 from lib.zoo.fields import Fields, family_of
 
-CFG = Shapes(
-    widths=(16, 16),
-    omega=10.0,
-    training={"steps": 300, "batch_size": 128},
-    embedder={
-        "latent": 16,
-        "rank": 16,
-        "probes": 64,
-        "steps": 300,
-        "networks": 4,
-        "batch_size": 64,
-        "select_every": 100,
-        "options": {"hidden": 32},
-    },
+ZOO = FieldZoo(
+    data="boxes", widths=(16, 16), omega=10.0, training={"steps": 300, "batch_size": 128}
 )
-FIELD = {"widths": CFG.widths, "omega": CFG.omega}
+CFG = FieldSpace(
+    zoo="boxes",
+    embedder=FIELDS.changed(
+        {
+            "latent": 16,
+            "rank": 16,
+            "probes": 64,
+            "steps": 300,
+            "networks": 4,
+            "batch_size": 64,
+            "select_every": 100,
+            "options": {"hidden": 32},
+        }
+    ),
+)
+FIELD = {"widths": ZOO.widths, "omega": ZOO.omega}
 
 
 def boxes(count, seed):
@@ -46,12 +50,12 @@ def zoo(count, seed):
     points, distances = boxes(count, seed)
     trained = train_fields(
         lambda: build_field("SIREN", **FIELD),
-        [("boxes", seed, i) for i in range(count)],
-        CFG.training,
+        [Stream("boxes", seed, i) for i in range(count)],
+        ZOO.training,
         points,
         distances,
     )
-    flat = family_of(CFG).layout.flatten(trained.stack)
+    flat = family_of(ZOO).layout.flatten(trained.stack)
     points, inside = torch.from_numpy(points), torch.from_numpy(distances < 0)
     return Fields(flat, points, points, inside)
 
@@ -59,7 +63,10 @@ def zoo(count, seed):
 def trained_arm(cfg, known, held_out):
     torch.manual_seed(0)
     arm = make_arm(cfg.embedder, ["SIREN"], (3,), 1, FIELD)
-    return arm, shapes.train(arm, ("test",), known, held_out, cfg)
+    stream = Stream("test")
+    return arm, objective.train_fields(
+        arm, train=known, held_out=held_out, space=cfg, stream=stream
+    )
 
 
 def solids() -> dict[str, bytes]:

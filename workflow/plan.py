@@ -1,6 +1,6 @@
 """Write all jobs of a study, in order, as a plan that `python -m lib run` works off by itself.
 
-Run where Snakemake is; the plan is run where it is not (docs/steps.md).
+Run where Snakemake is; the plan is run where it is not (docs/guides/steps.md).
 """
 
 from __future__ import annotations

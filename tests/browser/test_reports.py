@@ -1,4 +1,4 @@
-"""The reports in a real Chromium: drawn, silent, offline, and readable on a phone.
+"""The pages in a real Chromium: drawn, silent, offline, and readable on a phone.
 
 Without Chromium these are skipped; in CI that counts as a failure (see conftest.py).
 """
@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lib.report.multiarch import multiarch_report
 from lib.report.page import index_page
-from lib.report.singlearch import singlearch_report
 from pages import DRAWN, overflow
-from report_fixture import ARCHITECTURES, RUN, write_study
-from single_fixture import NAME, write_singlearch
+from report_fixture import ARCHITECTURES, write_several
+from single_fixture import NAME, write_alone
 
 pytestmark = pytest.mark.slow
 
@@ -20,10 +18,10 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def results(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("study") / "results"
-    files = write_study(root)
     report = root / "multiarch_report.html"
-    report.write_text(multiarch_report(files, ARCHITECTURES, RUN, root), encoding="utf-8")
-    single = singlearch_report(write_singlearch(root), NAME, RUN, root)
+    report.parent.mkdir()
+    report.write_text(write_several(root).page(), encoding="utf-8")
+    single = write_alone(root).page()
     (root / "singlearch_report.html").write_text(single, encoding="utf-8")
     (root / "report.html").write_text(index_page([report], root), encoding="utf-8")
     return root
@@ -37,10 +35,10 @@ def shown_traces(page, figure: str) -> list[int]:
     )
 
 
-@pytest.mark.parametrize("width", [1240, 390])
+@pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize(
     ("name", "count", "drawn"),
-    [("multiarch_report.html", 20, 3 * len(ARCHITECTURES)), ("singlearch_report.html", 17, 0)],
+    [("multiarch_report.html", 22, 3 * len(ARCHITECTURES)), ("singlearch_report.html", 20, 0)],
 )
 def test_everything_is_drawn_and_nothing_overflows(visit, name, count, drawn, width):
     page = visit(name, width)
@@ -58,6 +56,28 @@ def test_everything_is_drawn_and_nothing_overflows(visit, name, count, drawn, wi
     assert overflow(page) == 0
 
 
+@pytest.mark.parametrize("name", ["multiarch_report.html", "singlearch_report.html"])
+def test_all_tabs_are_in_sight_on_a_screen(visit, name):
+    page = visit(name, 1280)
+    tabs = page.locator("nav .wrap")
+    assert tabs.evaluate("n => n.scrollWidth <= n.clientWidth")
+    ends = page.locator("nav a").evaluate_all(
+        "all => all.map(a => a.getBoundingClientRect().right)"
+    )
+    assert max(ends) <= 1280
+
+
+def test_the_buttons_of_a_figure_show_on_hover_and_cover_nothing(visit):
+    page = visit("multiarch_report.html", 1280)
+    bar = "document.querySelector('#fig-answer-accuracy .modebar')"
+    assert page.evaluate(f"getComputedStyle({bar}).opacity") == "0"
+    page.locator("#fig-answer-accuracy").hover()
+    page.wait_for_function(f"getComputedStyle({bar}).opacity === '1'")
+    plot = page.locator("#fig-answer-accuracy").bounding_box()
+    box = page.locator("#fig-answer-accuracy .modebar").bounding_box()
+    assert box["y"] + box["height"] <= plot["y"] + 8
+
+
 def test_wide_tables_scroll_in_their_own_box_on_a_phone(visit):
     page = visit("multiarch_report.html", 390)
     box = page.locator(".table-box:has(#table-reconstruction)")
@@ -65,25 +85,26 @@ def test_wide_tables_scroll_in_their_own_box_on_a_phone(visit):
 
 
 def test_map_toggles_between_architecture_and_accuracy(visit):
-    page = visit("multiarch_report.html", 1240)
+    page = visit("multiarch_report.html", 1280)
     count = len(ARCHITECTURES)
-    buttons = page.locator("#control-latent-map button")
-    assert shown_traces(page, "fig-latent-map") == list(range(count))
+    buttons = page.locator("#control-map button")
+    assert shown_traces(page, "fig-map") == list(range(count))
     buttons.nth(1).click()
-    page.wait_for_selector("#fig-latent-map .colorbar")
-    assert shown_traces(page, "fig-latent-map") == list(range(count, 3 * count))
+    page.wait_for_selector("#fig-map .colorbar")
+    assert shown_traces(page, "fig-map") == list(range(count, 3 * count))
+    assert shown_traces(page, "fig-map-answers") == list(range(count, 3 * count))
     pressed = [buttons.nth(i).get_attribute("aria-pressed") for i in range(2)]
     assert pressed == ["false", "true"]
     buttons.nth(0).click()
-    page.wait_for_selector("#fig-latent-map .colorbar", state="detached")
-    assert shown_traces(page, "fig-latent-map") == list(range(count))
+    page.wait_for_selector("#fig-map .colorbar", state="detached")
+    assert shown_traces(page, "fig-map") == list(range(count))
 
 
 def test_lists_switch_methods_pairs_and_rows(visit):
     page = visit("multiarch_report.html", 390)
     for control, figure in (
-        ("control-method", "fig-accuracy-scatter"),
-        ("control-method", "fig-agreement-scatter"),
+        ("control-method", "fig-reconstruction-accuracy"),
+        ("control-method", "fig-reconstruction-agreement"),
         ("control-pair", "fig-interpolation-pair"),
     ):
         page.select_option(f"#{control}", index=0)
@@ -100,7 +121,7 @@ def test_lists_switch_methods_pairs_and_rows(visit):
 
 
 def test_optimisation_looks_closer_at_the_top(visit):
-    page = visit("multiarch_report.html", 1240)
+    page = visit("multiarch_report.html", 1280)
     low = "document.getElementById('fig-optimization-ResNet8')._fullLayout.yaxis.range[0]"
     assert page.evaluate(low) == 0
     page.locator("#control-optimization button").nth(1).click()
@@ -108,27 +129,26 @@ def test_optimisation_looks_closer_at_the_top(visit):
 
 
 def test_hover_names_the_network(visit):
-    page = visit("multiarch_report.html", 1240)
-    point = page.locator("#fig-latent-map path.point").first
-    point.scroll_into_view_if_needed()
-    box = point.bounding_box()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.wait_for_selector("#fig-latent-map .hoverlayer .hovertext")
-    assert "LeNetLike-" in page.locator("#fig-latent-map .hoverlayer").text_content()
+    page = visit("multiarch_report.html", 1280)
+    assert "LeNetLike-" in hovered(page, "#fig-map")
 
 
 def test_hover_shows_how_a_network_was_trained(visit):
-    page = visit("singlearch_report.html", 1240)
-    point = page.locator("#fig-single-map path.point").first
-    point.scroll_into_view_if_needed()
-    box = point.bounding_box()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.wait_for_selector("#fig-single-map .hoverlayer .hovertext")
-    text = page.locator("#fig-single-map .hoverlayer").text_content()
+    page = visit("singlearch_report.html", 1280)
+    text = hovered(page, "#fig-map-answers")
     assert f"{NAME}-" in text and "epochs" in text and "█" in text
 
 
-@pytest.mark.parametrize("width", [1240, 390])
+def hovered(page, figure: str) -> str:
+    point = page.locator(f"{figure} path.point").first
+    point.scroll_into_view_if_needed()
+    box = point.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_selector(f"{figure} .hoverlayer .hovertext")
+    return page.locator(f"{figure} .hoverlayer").text_content()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
 def test_index_opens_onto_the_report(visit, width):
     page = visit("report.html", width)
     assert overflow(page) == 0

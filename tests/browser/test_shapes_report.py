@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lib.report.shapes import shapes_report
-from pages import overflow
+import shape_fixture
+from pages import hover, overflow
 from report_fixture import RUN
-from shape_fixture import write_shapes
 
 pytestmark = pytest.mark.slow
 
@@ -27,8 +26,9 @@ PIXELS = """id => [...document.querySelectorAll(`#${id} canvas`)].map(canvas => 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("study") / "results"
-    files = write_shapes(root)
-    (root / "shapes_report.html").write_text(shapes_report(files, RUN, root), encoding="utf-8")
+    files = shape_fixture.write_shapes(root)
+    html = shape_fixture.page(files, RUN)
+    (root / "shapes_report.html").write_text(html, encoding="utf-8")
     return root
 
 
@@ -52,7 +52,7 @@ def shown(page, scene: str) -> list[str]:
 @pytest.mark.parametrize("width", [1240, 390])
 def test_everything_is_drawn_and_nothing_overflows(visit, width):
     page = visit("shapes_report.html", width)
-    assert len(page.query_selector_all(".plot")) == 5
+    assert len(page.query_selector_all(".plot")) == 7
     for scene in page.query_selector_all("figure.scene"):
         name = scene.get_attribute("id")
         assert all(0.03 < covered < 0.7 for covered, _ in drawn(page, name)), name
@@ -101,10 +101,10 @@ def test_the_list_and_the_strip_choose_the_shape(visit):
     page = visit("shapes_report.html", 390)
     first = drawn(page, "scene-reconstruction")
     page.select_option("#scene-reconstruction-control", index=1)
-    assert {name.split("/")[1] for name in shown(page, "scene-reconstruction")} == {"shape-0014"}
+    assert {name.split("/")[-1] for name in shown(page, "scene-reconstruction")} == {"shape-0014"}
     assert drawn(page, "scene-reconstruction") != first
     page.locator("#scene-reconstruction .strip button").nth(3).click()
-    assert {name.split("/")[1] for name in shown(page, "scene-reconstruction")} == {"shape-0016"}
+    assert {name.split("/")[-1] for name in shown(page, "scene-reconstruction")} == {"shape-0016"}
     assert page.locator("#scene-reconstruction-control").evaluate("c => c.selectedIndex") == 3
 
 
@@ -129,13 +129,10 @@ def test_a_mesh_without_a_surface_says_so(visit):
 
 def test_hovering_on_the_map_shows_the_shape(visit):
     page = visit("shapes_report.html", 1240)
-    card = page.locator("#hover-picture")
+    card = page.locator("[data-hover] .hover-picture")
     assert not card.is_visible()
-    point = page.locator("#fig-latent-map path.point").first
-    point.scroll_into_view_if_needed()
-    box = point.bounding_box()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.wait_for_function("!document.getElementById('hover-picture').hidden")
+    hover(page, "fig-latent-map")
+    card.wait_for(state="visible")
     assert card.locator("img").evaluate("i => i.naturalWidth") == 96
     page.mouse.move(5, 5)
-    page.wait_for_function("document.getElementById('hover-picture').hidden")
+    card.wait_for(state="hidden")

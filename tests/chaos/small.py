@@ -10,10 +10,8 @@ ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "4"))  # four for each study
 TARGETS = () if ROUNDS > 4 else ("latents.safetensors", "retrieval.csv")
 SETTINGS = (
     "--config",
-    "parts=[multiarch]",
-    "architectures=[LeNetLike, ResNet8]",
-    "unseen={left_out: []}",
-    "zoo={shard_size: 6}",
+    "zoos={digits: {architectures: [LeNetLike, ResNet8], shard_size: 6}}",
+    "spaces={multiarch: {experiments: {unseen: null, unseen_finetune: null}}}",
 )
 SMALL = (*(f"results/tiny/multiarch/{name}" for name in TARGETS), *SETTINGS)
 BY_OTHERS = ("logs", "benchmarks")  # written by Snakemake and by logging, line by line

@@ -5,7 +5,7 @@ from small import SETTINGS, digest, files, hidden
 
 from disks import disk
 
-NETWORKS = "results/tiny/weights/catalogue.csv"
+NETWORKS = "results/tiny/zoos/digits/catalogue.csv"
 ROOM = 400  # kilobytes: the images and the small networks fit in, the larger ones do not
 
 
@@ -26,7 +26,7 @@ def test_a_full_disk_is_named_and_with_room_the_run_goes_on(undisturbed, empty):
         ended = empty.run(*arguments)
         assert ended.code == 0, ended.text[-5000:]
         found = {name: digest(path) for name, path in files(empty).items()}
-        assert "weights/catalogue.csv" in found and found.items() <= whole.items()
+        assert "zoos/digits/catalogue.csv" in found and found.items() <= whole.items()
         assert all((empty.results / name).stat().st_ino == first[name] for name in first)
 
 

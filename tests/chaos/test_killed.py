@@ -12,7 +12,7 @@ from small import BY_OTHERS, ROUNDS, SMALL, digest, files, hidden
 
 SEED = int(os.environ.get("CHAOS_SEED", "0"))
 BEFORE = ("prepare_images", "train_shard", "extract_shard", "catalogue", "teacher")
-CHECKPOINT = "logs/train_embedder/seed_0.checkpoint"
+CHECKPOINT = "logs/multiarch/embedder/seed_0.checkpoint"
 
 
 def test_every_file_takes_its_place_in_one_step(undisturbed):
@@ -21,7 +21,7 @@ def test_every_file_takes_its_place_in_one_step(undisturbed):
     moved = {path for how, path in own if how == "moved" and "/." not in path}
     written = {path.rpartition("/")[2] for how, path in own if how == "written"}
     assert written and all(name.startswith(".") for name in written)
-    assert {"weights/catalogue.csv", "multiarch/retrieval.csv"} <= moved == set(files(place))
+    assert {"zoos/digits/catalogue.csv", "multiarch/retrieval.csv"} <= moved == set(files(place))
     assert not hidden(place)
 
 
@@ -102,6 +102,8 @@ def test_a_study_killed_again_and_again_has_the_same_digests(undisturbed, empty,
         chaos.disturb(victim, moment)
     chaos.finish()
     print(*chaos.told, sep="\n")
-    assert "resumed after step" in (empty.results / "logs/train_embedder/seed_0.log").read_text()
+    assert (
+        "resumed after step" in (empty.results / "logs/multiarch/embedder/seed_0.log").read_text()
+    )
     assert {name: digest(path) for name, path in files(empty).items()} == chaos.digests
     assert not hidden(empty) and not list(empty.results.rglob("*.checkpoint"))

@@ -10,20 +10,20 @@ from lib.report.digests import content_digest
 
 # The files and the logs of rules that train embedders.
 EMBEDDERS = {
-    "train_embedder": ("multiarch/embedder/seed_0", "train_embedder/seed_0"),
+    "train_embedder": ("multiarch/embedder/seed_0", "multiarch/embedder/seed_0"),
     "unseen_embedder": (
         "multiarch/unseen/VanillaCNN+ResNet8/seed_0",
-        "unseen_embedder/VanillaCNN+ResNet8_seed_0",
+        "multiarch/unseen/VanillaCNN+ResNet8/seed_0",
     ),
-    "singlearch_embedder": ("singlearch/embedder/seed_0", "singlearch/embedder/seed_0"),
+    "train_field_embedder": ("shapes/embedder/seed_0", "shapes/embedder/seed_0"),
 }
 MINUTES = 15
 
 
-def test_a_part_of_the_study_has_the_digests_of_a_run_on_one_machine(
+def test_a_space_of_the_study_has_the_digests_of_a_run_on_one_machine(
     slurm, on_slurm, study, empty, run
 ):
-    part = ("--config", 'parts=["multiarch"]')
+    part = ("--config", 'spaces=["multiarch"]')
     ended = run(on_slurm(empty, options=part), empty.folder)
     assert ended.code == 0, ended.text[-5000:] + slurm.log()
     assert "has been submitted with SLURM jobid" in ended.text
@@ -95,11 +95,17 @@ def test_jobs_that_train_at_once_on_a_node_have_gpus_of_their_own(
     slurm, on_slurm, empty, run, tmp_path
 ):
     source = shutil.copytree(empty.source, tmp_path / "source")
-    (source / "workflow/scripts/train_shard.py").write_text(STAND_IN)
+    (source / "workflow/scripts/zoo/train_shard.py").write_text(STAND_IN)
     place = replace(empty, source=source)
-    names = [f"{net}/shard_{k}" for net in ("LeNetLike", "ResNet8") for k in ("000", "001")]
-    files = [f"results/tiny/zoo/{name}.safetensors" for name in names]
-    settings = ["--config", "device=cuda", "zoo={kernels: vmap}", "--group-components", "shard=1"]
+    names = [f"{net}/raw_{k}" for net in ("LeNetLike", "ResNet8") for k in ("000", "001")]
+    files = [f"results/tiny/zoos/digits/{name}.safetensors" for name in names]
+    settings = [
+        "--config",
+        "device=cuda",
+        "engine={kernels: vmap}",
+        "--group-components",
+        "shard=1",
+    ]
     settings += ["--default-resources", "slurm_extra='--nodelist=n1'"]
     ended = run(on_slurm(place, *files, options=settings), place.folder)
     assert ended.code == 0, ended.text[-5000:] + slurm.log()

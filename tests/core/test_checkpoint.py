@@ -6,24 +6,29 @@ import logging
 from contextlib import nullcontext
 from functools import lru_cache, partial
 
+import pandas as pd
 import pytest
 import torch
 from torch.nn.functional import dropout
 
 import toy
 import toy_shapes
-from lib.config import Training
+from lib.config import LossWeights, Training
 from lib.core import checkpoint
 from lib.core.checkpoint import Checkpoint, clear
-from lib.embed import multiarch, shapes, singlearch
+from lib.core.streams import Stream
 from lib.embed.arm import arm as register
 from lib.embed.arm import find_arm
 from lib.embed.arms.probing import Probing
+from lib.embed.objectives.classifiers import train_classifiers
+from lib.embed.objectives.fields import train_fields
 from lib.embed.product import make_arm
 from lib.engine.family import Family
 from lib.engine.training import Engine, group, loop, shard, train
 from lib.engine.training import fields as training_fields
 from lib.nets import build_field
+from lib.zoo.fields import Fields
+from lib.zoo.population import Population
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -58,12 +63,15 @@ class Restless(Probing):
         return super().read(architecture, dropout(seen, 0.3) + self.mean_seen)
 
 
-def networks(names, count, seed):
+def populations(names, count, seed):
     """Untrained networks: what training does to them is not the point here."""
     rng = torch.Generator().manual_seed(seed)
     arm = make_arm(toy.CFG, names, (1, 8, 8), 4)
-    sizes = {name: family.layout.size for name, family in arm.families.items()}
-    return {name: 0.2 * torch.randn(count, size, generator=rng) for name, size in sizes.items()}
+    frame = pd.DataFrame({"validation_accuracy": range(count)})
+    return {
+        name: Population(family, frame, 0.2 * torch.randn(count, family.layout.size, generator=rng))
+        for name, family in arm.families.items()
+    }
 
 
 def several(name, options):
@@ -71,25 +79,40 @@ def several(name, options):
     cfg = toy.CFG.model_copy(update=SHORT | options | {"arm": name})
     images, validation = toy.images(40, 1), toy.images(30, 2)
     teacher = torch.randn(40, 4, generator=torch.Generator().manual_seed(3))
-    known, held_out = networks(NAMES, 3, 0), networks(NAMES, 2, 1)
-    scores = {architecture: torch.arange(3.0) for architecture in NAMES}
+    known, held_out = populations(NAMES, 3, 0), populations(NAMES, 2, 1)
 
     def train(arm, point):
-        given = ("several",), known, scores, held_out, images, validation, teacher
-        return multiarch.train(arm, *given, checkpoint=point)
+        return train_classifiers(
+            arm,
+            train=known,
+            held_out=held_out,
+            images=images,
+            validation=validation,
+            stream=Stream("several"),
+            teacher=teacher,
+            checkpoint=point,
+        )
 
     return lambda: make_arm(cfg, NAMES, (1, 8, 8), 4), train
 
 
 def single(name, options):
     """An arm of one architecture, and how it is trained."""
-    cfg = toy.CFG.model_copy(update=SHORT | options | {"arm": name})
+    weights = LossWeights(teacher=0, label=0, interpolation=0)
+    cfg = toy.CFG.model_copy(update=SHORT | options | {"arm": name, "weights": weights})
     images, validation = toy.images(40, 1), toy.images(30, 2)
-    (known,), (held_out,) = (networks(NAMES[:1], n, n).values() for n in (4, 2))
+    known, held_out = (populations(NAMES[:1], count, count) for count in (4, 2))
 
     def train(arm, point):
-        given = ("single",), known, torch.arange(4.0), held_out, images, validation, point
-        return singlearch.train(arm, *given)
+        return train_classifiers(
+            arm,
+            train=known,
+            held_out=held_out,
+            images=images,
+            validation=validation,
+            stream=Stream("single"),
+            checkpoint=point,
+        )
 
     return lambda: make_arm(cfg, NAMES[:1], (1, 8, 8), 4), train
 
@@ -101,7 +124,7 @@ def fields(name, options):
     rng = torch.Generator().manual_seed(5)
     layout = make_arm(embedder, ["SIREN"], (3,), 1, toy_shapes.FIELD).families["SIREN"].layout
     known, held_out = (
-        shapes.Fields(
+        Fields(
             0.2 * torch.randn(count, layout.size, generator=rng),
             2 * torch.rand(count, 50, 3, generator=rng) - 1,
             2 * torch.rand(count, 40, 3, generator=rng) - 1,
@@ -111,7 +134,10 @@ def fields(name, options):
     )
 
     def train(arm, point):
-        return shapes.train(arm, ("fields",), known, held_out, cfg, point)
+        stream = Stream("fields")
+        return train_fields(
+            arm, train=known, held_out=held_out, space=cfg, stream=stream, checkpoint=point
+        )
 
     return lambda: make_arm(embedder, ["SIREN"], (3,), 1, toy_shapes.FIELD), train
 
@@ -189,7 +215,8 @@ ZOO = Training(
 def trained(name, cfg, engine, point):
     images, validation = toy.images(40, 1), toy.images(20, 2)
     build = partial(shard.build, name, images)
-    found = train(build, [("zoo", i) for i in range(3)], cfg, images, validation, engine, point)
+    streams = [Stream("zoo", i) for i in range(3)]
+    found = train(build, streams, cfg, images, validation, engine=engine, checkpoint=point)
     return found.stack, {name: str(values) for name, values in found.columns.items()}
 
 
@@ -244,12 +271,12 @@ def test_a_checkpoint_of_groups_of_another_size_is_not_taken(tmp_path, monkeypat
 def test_fields_stopped_between_all_parts_are_the_same(tmp_path, monkeypatch):
     monkeypatch.setattr(training_fields, "CHUNK", 3)
     points, distances = toy_shapes.boxes(2, 0)
-    cfg = toy_shapes.CFG.training.model_copy(update={"steps": 7})
+    cfg = toy_shapes.ZOO.training.model_copy(update={"steps": 7})
 
     def run(point):
         build = partial(build_field, "SIREN", **toy_shapes.FIELD)
-        given = [("boxes", i) for i in range(2)], cfg, points, distances, None, point
-        found = training_fields.train_fields(build, *given)
+        given = [Stream("boxes", i) for i in range(2)], cfg, points, distances
+        found = training_fields.train_fields(build, *given, checkpoint=point)
         return found.stack, found.columns
 
     whole, columns = run(checkpoint.NOWHERE)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 
 import lib
@@ -20,54 +19,11 @@ from lib.core.repro import (
     code_hash,
     digest_arrays,
     file_sha256,
-    generator,
-    seed_for,
     versions,
 )
 
 LIB = Path(lib.__file__).parent
 NAMES = st.lists(st.integers() | st.text("abc01:", max_size=4), max_size=4)
-
-
-@pytest.mark.parametrize(
-    ("names", "seed"),
-    [
-        ((), 8203414616412130826),
-        (("zoo", 0, "ResNet8", 12), 5784366125161697780),
-        (("zoo", "0", "ResNet8", 12), 7677449766674375526),
-        (("split", 0), 1065654035106854827),
-    ],
-)
-def test_seeds_never_change(names, seed):
-    assert seed_for(*names) == seed
-
-
-@given(NAMES, NAMES)
-def test_a_seed_is_63_bits_and_belongs_to_one_name(one, other):
-    assert 0 <= seed_for(*one) < 2**63
-    assert (seed_for(*one) == seed_for(*other)) == (one == other)
-
-
-def test_a_stream_does_not_depend_on_streams_asked_for_before():
-    alone = generator("order", 3).initial_seed(), _draw(generator("order", 3))
-    others = [generator("order", other) for other in (5, 3, 4)]
-    for other in others:
-        _draw(other)
-    assert (generator("order", 3).initial_seed(), _draw(generator("order", 3))) == alone
-    assert _draw(generator("order", 3)) != _draw(generator("order", 4))
-
-
-def _draw(stream):
-    import torch
-
-    return torch.rand(4, generator=stream).tolist()
-
-
-def test_seeds_take_numpy_integers_as_integers_and_nothing_else():
-    assert seed_for("zoo", np.int64(7)) == seed_for("zoo", 7) != seed_for("zoo", "7")
-    for wrong in (0.5, None, b"zoo", ("zoo",)):
-        with pytest.raises(TypeError):
-            seed_for(wrong)
 
 
 def test_digests_never_change():
@@ -292,11 +248,11 @@ def test_a_change_of_the_report_or_the_store_does_not_retrain_the_zoo(tmp_path, 
     monkeypatch.setattr(repro, "ROOT", tmp_path / "lib")
     assert code_hash("lib.engine.training.shard") == before
     for path in (
-        p for part in ("report", "store") for p in (tmp_path / "lib" / part).rglob("*.py")
+        p for part in ("report", "zoo/store") for p in (tmp_path / "lib" / part).rglob("*.py")
     ):
         path.write_text(path.read_text() + "\nCHANGED = 1\n")
     assert code_hash("lib.engine.training.shard") == before
-    for name in ("training/loop", "kernels/conv", "ensemble"):
+    for name in ("engine/training/loop", "engine/kernels/conv", "engine/ensemble"):
         path = tmp_path / "lib" / f"{name}.py"
         path.write_text(path.read_text() + "\nCHANGED = 1\n")
         assert code_hash("lib.engine.training.shard") != before
@@ -320,11 +276,11 @@ def test_versions_name_python_and_the_installed_libraries(monkeypatch):
         ),
         (
             "lib.zoo.extract",
-            ("lib.embed", "lib.explore", "lib.evaluate", "lib.report", "lib.config"),
+            ("lib.embed", "lib.experiments", "lib.report", "lib.config"),
         ),
-        ("lib.embed.trainer", ("lib.explore", "lib.evaluate", "lib.report")),
-        ("lib.explore.interpolation", ("lib.report",)),
-        ("lib.report.multiarch", ("lib.engine.training", "lib.embed", "lib.report.shapes")),
+        ("lib.embed.job", ("lib.experiments", "lib.report")),
+        ("lib.experiments.interpolation", ("lib.report",)),
+        ("lib.report.page", ("lib.engine.training", "lib.embed")),
     ],
 )
 def test_a_step_is_stale_only_by_code_below_it(module, independent_of):

@@ -1,4 +1,7 @@
-"""Files made to do harm: pipes, bombs, lying headers, pickles, templates. See docs/security.md."""
+"""Files made to do harm: pipes, bombs, lying headers, pickles, templates.
+
+See docs/guides/security.md.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ from lib.study import load_study
 from lib.zoo.exchange import folder as networks
 from lib.zoo.exchange import formats
 from lib.zoo.exchange.files import digest, read_tensors, write_tensors
-from lib.zoo.exchange.network import ExchangeError, open_zoo
+from lib.zoo.exchange.opening import ExchangeError, open_zoo
 from lib.zoo.store import ShardError, read_header, registered, write_shard
 from published_zoos import make_small_cnn_zoo
 from shards import make

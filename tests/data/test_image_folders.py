@@ -27,6 +27,7 @@ from image_sources import (
 )
 from lib.config import Images
 from lib.core.errors import InputError
+from lib.core.streams import Stream
 from lib.data.images import SPLITS, ImagesError, check_source, prepare
 
 
@@ -183,7 +184,7 @@ def test_truncated_and_damaged_archives(tmp_path, mode):
         + whole[middle + 1024 :]
     )
     with pytest.raises(InputError, match="pets.archive"):
-        prepare(Images(path=str(path), **GREY), 0, targets(tmp_path))
+        prepare(Images(path=str(path), **GREY), Stream("data", 0), targets(tmp_path))
 
 
 def test_a_plain_tar_cut_between_two_files_is_noticed(tmp_path):
@@ -198,8 +199,8 @@ def test_a_plain_tar_cut_between_two_files_is_noticed(tmp_path):
 
 def test_a_missing_source_shows_before_anything_is_read(tmp_path):
     gone = str(tmp_path / "gone.tar.gz")
-    with pytest.raises(ImagesError, match="images.path: .*gone.tar.gz: no such file or folder"):
-        check_source(Images(path=gone, **CIFAR))
+    with pytest.raises(ImagesError, match="data.mine.path: .*gone.tar.gz: no such file or folder"):
+        check_source(Images(path=gone, **CIFAR), "data.mine")
     check_source(Images(path=gone, url="https://example.org/x", sha256="0" * 64, **CIFAR))
     check_source(Images(source="digits", path=gone))
     check_source(Images(path=str(tmp_path), **CIFAR))
@@ -211,7 +212,7 @@ def test_missing_paths_and_sources(tmp_path):
     )
     unknown = Images().model_copy(update={"source": "mnist"})
     with pytest.raises(ImagesError, match="unknown image source 'mnist', known are digits, cifar"):
-        prepare(unknown, 0, targets(tmp_path))
+        prepare(unknown, Stream("data", 0), targets(tmp_path))
 
 
 def test_sha256_of_a_path(tmp_path):

@@ -14,6 +14,7 @@ from image_sources import (
     targets,
 )
 from lib.config import Images
+from lib.core.streams import Stream
 from lib.data.images import SPLITS, ImagesError, load_split, prepare
 
 # digits
@@ -73,7 +74,7 @@ def test_limit_per_class(tmp_path):
 
 @pytest.fixture
 def split_file(tmp_path):
-    prepare(Images(), 0, targets(tmp_path))
+    prepare(Images(), Stream("data", 0), targets(tmp_path))
     return tmp_path / "test.h5"
 
 

@@ -6,6 +6,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR
 
 from lib.core import checkpoint
 from lib.core.checkpoint import Checkpoint, clear
+from lib.core.streams import Stream
 from lib.engine.descent import descend
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -43,7 +44,17 @@ def work(schedule, stop=None):
         seen.append((step, x.clone()))
 
     def run(start, name):
-        return descend(start, (name,), STEPS, 0.1, own, "moving", SCHEDULES[schedule], 3, look)
+        return descend(
+            start,
+            own,
+            stream=Stream(name),
+            steps=STEPS,
+            rate=0.1,
+            what="moving",
+            schedule=SCHEDULES[schedule],
+            every=3,
+            watch=look,
+        )
 
     first = run(START, "a")
     return run(first, "b"), seen
@@ -98,6 +109,12 @@ def test_it_is_adam_at_the_rate_of_its_schedule():
         x.square().sum().backward()
         optimizer.step()
     found = descend(
-        START, (), STEPS, 0.1, lambda x, _: x.square().sum(1), "m", SCHEDULES["falling"]
+        START,
+        lambda x, _: x.square().sum(1),
+        stream=Stream(),
+        steps=STEPS,
+        rate=0.1,
+        what="m",
+        schedule=SCHEDULES["falling"],
     )
     torch.testing.assert_close(found, x.detach())

@@ -4,16 +4,15 @@ import pytest
 import torch
 
 from lib import nets
-from lib.config import Training, Unseen
+from lib.config.zoos import Training
 from lib.core import checkpoint
 from lib.core.checkpoint import Checkpoint
+from lib.core.streams import Stream
 from lib.embed.fresh import fresh_networks
-from lib.engine.kernels import CompiledBackend
 from lib.engine.training import Engine
 from lib.engine.training.recipe import Recipe, plan_epoch
-from lib.engine.training.vmap import VmapBackend
-from lib.evaluate import finetune
-from lib.evaluate.further import continued, shortened
+from lib.experiments.further import continued, shortened
+from stops import Stopped, allow
 
 NAME = "VanillaCNN"
 CFG = shortened(Training(batch_size=32, learning_rate=0.03), 4, schedule="constant")
@@ -22,31 +21,13 @@ ENGINES = {"compiled": Engine("compiled"), "vmap": Engine("vmap", width=2)}
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-class Stopped(Exception):
-    """The job was stopped."""
-
-
-def allow(monkeypatch, epochs):
-    """Stop a job before it trains more than so many epochs."""
-    left = [epochs]
-    for kind in (CompiledBackend, VmapBackend):
-
-        def trained(self, plan, whole=kind.epoch):
-            if left[0] == 0:
-                raise Stopped
-            left[0] -= 1
-            return whole(self, plan)
-
-        monkeypatch.setattr(kind, "epoch", trained)
-
-
 def test_one_epoch_is_that_of_a_plain_loop(toy):
     family = toy.zoo["test"][NAME].family
-    start = fresh_networks(NAME, toy.images, 2, ("b",))
+    start = fresh_networks(NAME, toy.images, 2, Stream("b"))
     cfg = Training(batch_size=32, learning_rate=0.03, weight_decay=1e-3)
     cfg = shortened(cfg, 1, schedule="constant")
-    made = continued(family, start, cfg, ("tune",), toy.images, ENGINES["compiled"])[1]
-    streams = [("tune", i) for i in range(2)]
+    made = continued(family, start, cfg, Stream("tune"), toy.images, ENGINES["compiled"])[1]
+    streams = [Stream("tune", i) for i in range(2)]
     recipes = {i: Recipe.of(cfg, stream) for i, stream in enumerate(streams)}
     plan = plan_epoch(cfg, recipes, streams, 0, len(toy.images.y))
     for i in range(2):
@@ -73,10 +54,10 @@ def test_a_job_stopped_between_any_epochs_ends_with_the_same_bits(
 ):
     """Two trainings one after the other, of which two and one states are kept."""
     monkeypatch.setattr(checkpoint, "EVERY", 0.0)
-    family, start = toy.zoo["test"][NAME].family, fresh_networks(NAME, toy.images, 2, ("b",))
+    family, start = toy.zoo["test"][NAME].family, fresh_networks(NAME, toy.images, 2, Stream("b"))
 
     def work():
-        given = CFG, ("tune",), toy.images, ENGINES[kernels]
+        given = CFG, Stream("tune"), toy.images, ENGINES[kernels]
         first = continued(family, start, *given, epochs=(1, 4))
         return *first.values(), *continued(family, first[4], *given, epochs=(4,)).values()
 
@@ -92,11 +73,11 @@ def test_a_job_stopped_between_any_epochs_ends_with_the_same_bits(
 
 
 def test_epochs_come_in_order_from_a_checkpoint_too(toy, tmp_path, monkeypatch):
-    family, start = toy.zoo["test"][NAME].family, fresh_networks(NAME, toy.images, 2, ("b",))
+    family, start = toy.zoo["test"][NAME].family, fresh_networks(NAME, toy.images, 2, Stream("b"))
     path = tmp_path / "job.checkpoint"
 
     def work():
-        given = CFG, ("tune",), toy.images, ENGINES["compiled"]
+        given = CFG, Stream("tune"), toy.images, ENGINES["compiled"]
         return list(continued(family, start, *given, epochs=(2, 10)))
 
     with pytest.raises(Stopped), Checkpoint(path, {}):
@@ -105,25 +86,3 @@ def test_epochs_come_in_order_from_a_checkpoint_too(toy, tmp_path, monkeypatch):
     with Checkpoint(path, {}):
         allow(monkeypatch, 0)
         assert work() == [2, 10]
-
-
-def test_training_from_scratch_is_not_done_again_in_a_job_that_was_stopped(
-    toy, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(checkpoint, "EVERY", 0.0)
-    cfg = Unseen(finetuned=2, scratch_epochs=(1, 3))
-    given = toy.images, toy.validation, ENGINES["compiled"]
-    family = toy.zoo["test"][NAME].family
-
-    def work():
-        return finetune.from_scratch(family, cfg, CFG, 0, *given)
-
-    wanted, path = work(), tmp_path / "job.checkpoint"
-    with monkeypatch.context() as patch, pytest.raises(Stopped), Checkpoint(path, {}):
-        allow(patch, 2)
-        work()
-    with Checkpoint(path, {}):
-        allow(monkeypatch, 2)
-        again = work()
-    assert again.keys() == wanted.keys()
-    assert all(again[epochs].equal(wanted[epochs]) for epochs in wanted)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lib.data import meshing
-from lib.evaluate.mesh_metrics import Surface, chamfer, compare, iou
+from lib.experiments.mesh_metrics import Surface, chamfer, compare, iou
 
 
 def cube(half=0.5, centre=(0.0, 0.0, 0.0), name="cube") -> Surface:

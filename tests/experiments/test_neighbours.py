@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 
 from lib.cli import main
 from lib.core.errors import InputError
-from lib.explore import neighbours
-from lib.explore.neighbours import Index, NeighbourError
+from lib.experiments import neighbours
+from lib.experiments.neighbours import Index, NeighbourError
 from lib.zoo.store import Catalogue
 from toy import NAMES
 

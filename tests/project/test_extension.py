@@ -10,22 +10,22 @@ import pandas as pd
 import pytest
 import torch
 
-import lib.embed
 from lib import nets
-from lib.config import Embedding, Exploration, Instances, Training
-from lib.embed import Embedder, arm, load_embedder, multiarch
+from lib.config import Embedding, Instances, Training
+from lib.config.experiments import Interpolation, Novelty, Reconstruction, Retrieval
+from lib.core.streams import Stream
+from lib.embed import Embedder, arm, arms, load_embedder
+from lib.embed.between import between
+from lib.embed.objectives.classifiers import train_classifiers
 from lib.embed.product import make_arm
 from lib.engine.training import Engine
 from lib.engine.training.shard import train_shard
-from lib.evaluate import novelty, reconstruction
-from lib.evaluate.retrieval import Retrieval
-from lib.explore.interpolation import interpolate
-from lib.explore.latents import encode_all, latent_map
-from lib.explore.neighbours import Index
+from lib.experiments import interpolation, latents, novelty, reconstruction, retrieval
+from lib.experiments.neighbours import Index
+from lib.experiments.task import SPLITS, Task
 from lib.study import parse_study
 from lib.zoo import extract as zoo
 from lib.zoo import population, store
-from lib.zoo.population import Population
 from lib.zoo.store import Catalogue
 from own_files import ARM, NET
 from toy import CFG, CLASSES, NAMES
@@ -35,22 +35,21 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 FIVE = ("LeNetLike", "VanillaCNN", "WideNet", "ResNet8", "ResNet14")
 COUNTS = Instances(train=3, validation=2, test=2)
 SHORT = CFG.model_copy(update={"steps": 60, "select_every": 30})
-WALK = Exploration(points=5, pairs=1)
 
 
 @pytest.fixture(scope="module")
 def own_files(tmp_path_factory):
-    """The two files, as if they lay among those of `lib.nets` and `lib.embed`."""
+    """The two files, as if they lay among those of `lib.nets` and `lib.embed.arms`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nets, "_registry", dict(nets._registry))
         patch.setattr(arm, "_registry", dict(arm._registry))
-        for package, name, text in ((nets, "wide_net", NET), (lib.embed, "linear", ARM)):
+        for package, name, text in ((nets, "wide_net", NET), (arms, "linear", ARM)):
             folder = tmp_path_factory.mktemp(name)
             (folder / f"{name}.py").write_text(text)
             patch.setattr(package, "__path__", [*package.__path__, str(folder)])
         importlib.import_module("lib.nets.wide_net")  # what importing `lib.nets` afresh does
         yield
-    for package, name in ((nets, "wide_net"), (lib.embed, "linear")):
+    for package, name in ((nets, "wide_net"), (arms, "linear")):
         sys.modules.pop(f"{package.__name__}.{name}", None)
         vars(package).pop(name, None)
 
@@ -62,13 +61,16 @@ def five(own_files, toy, tmp_path_factory, one_thread) -> dict:
     training, engine = Training(epochs=14, batch_size=16, learning_rate=0.08), Engine(width=7)
     paths = [toy.catalogue.parent / f"{name}.h5" for name in NAMES]
     for name in set(FIVE) - set(NAMES):
-        raw = train_shard(name, range(7), training, 0, toy.images, toy.validation, engine)
+        stream = Stream("zoo", 0, name)
+        raw = train_shard(
+            name, range(7), training, stream, toy.images, toy.validation, engine=engine
+        )
         paths.append(folder / f"{name}.h5")
         store.write_shard(paths[-1], zoo.extract(name, raw, COUNTS, toy.images, {}))
     Catalogue.build(paths, FIVE).save(folder / "catalogue.csv")
     catalogue = Catalogue.load(folder / "catalogue.csv")
     splits = ("train", "validation", "test")
-    found = {split: population.load(catalogue, FIVE, split, toy.images) for split in splits}
+    found = {split: population.load(catalogue, FIVE, split, toy.images, "five") for split in splits}
     return {"catalogue": folder / "catalogue.csv", **found}
 
 
@@ -76,35 +78,38 @@ def fit(toy, five: dict, cfg: Embedding) -> Embedder:
     """An embedder of all five architectures."""
     torch.manual_seed(0)
     made = make_arm(cfg, FIVE, (1, 8, 8), 4)
-    train: dict[str, Population] = five["train"]
-    multiarch.train(
+    train_classifiers(
         made,
-        ("five",),
-        population.flats(train),
-        {name: found.scores for name, found in train.items()},
-        population.flats(five["validation"]),
-        toy.images,
-        toy.validation,
-        train[FIVE[-1]].outputs(toy.images).mean(0),
+        train=five["train"],
+        held_out=five["validation"],
+        images=toy.images,
+        validation=toy.validation,
+        stream=Stream("five"),
+        teacher=five["train"][FIVE[-1]].outputs(toy.images).mean(0),
     )
     return Embedder(made, {"image": [1, 8, 8], "classes": CLASSES, "dataset": "toy"})
 
 
 def evaluate(embedder: Embedder, toy, five: dict) -> dict[str, pd.DataFrame]:
     """What the study measures of an embedder, table by table."""
-    train, test = five["train"], five["test"]
-    trained = {name: novelty.Training.of(found, toy.test) for name, found in train.items()}
-    rows = reconstruction.decoded_rows(embedder, 0, train, test, toy.test, 5)
-    new = novelty.decoded_rows(embedder, 0, ("five",), trained, test, toy.test, toy.validation)
-    near = Retrieval(train, test, toy.test).latent_rows(embedder, 0)
-    frame, latents = encode_all(embedder, [train, test])
-    return {
-        "reconstruction": reconstruction.table(rows),
-        "interpolation": interpolate(embedder, 0, WALK, train, test, toy.test),
-        "novelty": novelty.table(new),
-        "retrieval": pd.DataFrame(near),
-        "latent_map": latent_map(embedder, frame, latents, 0),
+    task = Task(
+        architectures=FIVE,
+        zoo={split: five[split] for split in SPLITS},
+        images={"train": toy.images, "validation": toy.validation, "test": toy.test},
+        embedders={0: embedder},
+        stream=Stream("five"),
+        seed=0,
+    )
+    asked = {
+        reconstruction: Reconstruction(steps=2, batch=16),
+        interpolation: Interpolation(points=5, pairs=1, pairs_within=0),
+        novelty: Novelty(),
+        retrieval: Retrieval(),
     }
+    tables = {
+        module.__name__.rpartition(".")[2]: module.run(task, cfg) for module, cfg in asked.items()
+    }
+    return tables | {"latent_map": latents.run(task)[0]}
 
 
 def check(tables: dict[str, pd.DataFrame]) -> None:
@@ -121,21 +126,25 @@ def check(tables: dict[str, pd.DataFrame]) -> None:
     }
     kinds = tables["novelty"].groupby("kind").size()
     assert kinds["decoded_test"] == 10 and kinds["interpolated"] == 3 * 2
-    assert len(tables["retrieval"]) == 10 and len(tables["latent_map"]) == 25
+    assert tables["retrieval"].groupby("method").size().eq(10).all()
+    assert len(tables["latent_map"]) == 5 * 7
 
 
 def test_the_documentation_shows_the_files_that_are_tested():
-    shown = (Path(__file__).parents[2] / "docs/extend.md").read_text()
+    shown = next((Path(__file__).parents[2] / "docs").rglob("extend.md")).read_text()
     assert NET.strip() in shown and ARM.strip() in shown
 
 
 def test_the_inner_architectures_of_five_lie_at_quarters():
-    assert multiarch.between(5) == [1 / 4, 2 / 4, 3 / 4]
+    assert between(5) == [1 / 4, 2 / 4, 3 / 4]
 
 
 def test_a_fifth_architecture_takes_a_file_and_a_name_in_the_config(toy, five, tmp_path):
-    study = parse_study({"architectures": list(FIVE)})
-    assert study.architectures == FIVE and nets.module_of("WideNet") == "lib.nets.wide_net"
+    study = parse_study({"zoos": {"mine": {"data": "digits", "architectures": list(FIVE)}}})
+    assert (
+        study.zoos["mine"].architectures == FIVE
+        and nets.module_of("WideNet") == "lib.nets.wide_net"
+    )
     embedder = fit(toy, five, CFG)
     tables = evaluate(embedder, toy, five)
     check(tables)
@@ -156,7 +165,8 @@ def test_a_fifth_architecture_takes_a_file_and_a_name_in_the_config(toy, five, t
 def test_an_own_embedder_takes_a_file_and_a_line_and_runs_through_the_evaluation(
     toy, five, tmp_path
 ):
-    assert parse_study({"embedder": {"arm": "linear"}}).embedder.arm == "linear"
+    space = {"zoo": "digits", "embedder": {"arm": "linear"}}
+    assert parse_study({"spaces": {"mine": space}}).spaces["mine"].embedder.arm == "linear"
     embedder = fit(toy, five, SHORT.model_copy(update={"arm": "linear"}))
     check(evaluate(embedder, toy, five))
     embedder.save(tmp_path / "own.safetensors")

@@ -22,5 +22,5 @@ def test_a_rule_is_local_or_says_what_its_jobs_ask_for(text):
     asks = re.search(r"(?m)^    resources:\n        \*\*(ON_CPU|ON_DEVICE|TRAINING),", text)
     assert bool(asks) != ("    localrule: True\n" in text)
     if asks:
-        on_device = "STUDY.device" in text or "**SINGLE_RUN" in text
+        on_device = "STUDY.device" in text or "run=RUN" in text and "mesh.yaml" not in text
         assert on_device == (asks[1] != "ON_CPU")

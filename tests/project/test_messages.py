@@ -1,4 +1,4 @@
-"""The messages that the README explains are those that are said."""
+"""The messages that the guide to running explains are those that are said."""
 
 from pathlib import Path
 
@@ -24,8 +24,9 @@ SAID = {
 
 
 @pytest.mark.parametrize("message", SAID)
-def test_a_message_of_the_readme_is_said(message):
-    section = (ROOT / "README.md").read_text().partition("## When something goes wrong")[2]
+def test_a_message_of_the_guide_is_said(message):
+    guide = (ROOT / "docs/guides/running.md").read_text()
+    section = guide.partition("## When something goes wrong")[2].partition("\n## ")[0]
     assert message in section
     if SAID[message]:
         files = [path for kind in ("py", "smk", "sh") for path in SAID[message].rglob(f"*.{kind}")]

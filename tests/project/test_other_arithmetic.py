@@ -9,9 +9,10 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from lib.config import Training
+from lib.core.streams import Stream
 from lib.engine.training import Engine
 from lib.engine.training.shard import train_shard
-from lib.evaluate.statistics import mean_interval
+from lib.experiments.statistics import mean_interval
 from toy import CFG, NAMES, images
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -39,7 +40,13 @@ def rounded(share: float):
 def trained(kernels: str, cfg: Training = TRAINING):
     """The weights [n, P] and validation accuracies [n] of networks of one seed."""
     found = train_shard(
-        "LeNetLike", range(32), cfg, 0, images(96, 1), images(400, 2), Engine(kernels)
+        "LeNetLike",
+        range(32),
+        cfg,
+        Stream("zoo", 0, "LeNetLike"),
+        images(96, 1),
+        images(400, 2),
+        engine=Engine(kernels),
     )
     flat = torch.cat([weights.flatten(1) for weights in found.stack.values()], 1)
     return flat, torch.tensor(found.columns["validation_accuracy"])

@@ -8,19 +8,22 @@ import pytest
 
 FIELDS = {
     "sead=3": "sead: no such key; did you mean seed? known keys are name, seed",
-    "images={source: mnist}": "images.source: must be 'digits', 'cifar10', 'tiny_imagenet' or "
-    "'folder', got 'mnist'",
-    "zoo={shard_size: 0, instances: {train: 0}, training: {learning_rate: -0.1}}": """
-  zoo.instances.train: must be greater than or equal to 1, got '0'
-  zoo.shard_size: must be greater than or equal to 1, got '0'
-  zoo.training.learning_rate: must be greater than 0, got '-0.1'""",
-    "embedder={latents: 4}": "embedder.latents: no such key; did you mean latent? known keys are",
+    "data={digits: {source: mnist}}": "data.digits.source: must be 'digits', 'cifar10', "
+    "'tiny_imagenet' or 'folder', got 'mnist'",
+    "zoos={digits: {shard_size: 0, instances: {train: 0}, training: {learning_rate: -0.1}}}": """
+  zoos.digits.instances.train: must be greater than or equal to 1, got '0'
+  zoos.digits.shard_size: must be greater than or equal to 1, got '0'
+  zoos.digits.training.learning_rate: must be greater than 0, got '-0.1'""",
+    "spaces={multiarch: {embedder: {latents: 4}}}": "spaces.multiarch.embedder.latents: "
+    "no such key; did you mean latent? known keys are",
 }
 OTHERS = {
-    "architectures=[LeNetLike, VGG16]": "architectures: unknown architecture 'VGG16'; known are Le",
-    "images={source: folder, path: gone.tar.xz}": "images.path: gone.tar.xz: no such file or fold",
-    "images={source: cifar10, path: gone.tar.gz, size: 32, channels: 3, mean: [0, 0, 0], "
-    "std: [1, 1, 1]}": "images.path: gone.tar.gz: no such file or folder",
+    "zoos={digits: {architectures: [LeNetLike, VGG16]}}": "zoos.digits.architectures: "
+    "unknown architecture 'VGG16'; known are Le",
+    "data={digits: {source: folder, path: gone.tar.xz}}": "data.digits.path: gone.tar.xz: "
+    "no such file or fold",
+    "data={digits: {source: cifar10, path: gone.tar.gz, size: 32, channels: 3, mean: [0, 0, 0], "
+    "std: [1, 1, 1]}}": "data.digits.path: gone.tar.gz: no such file or folder",
 }
 
 
@@ -52,24 +55,24 @@ def test_a_damaged_image_archive_is_named(empty):
             entry.size = 5000
             tar.addfile(entry, io.BytesIO(noise.randbytes(5000)))
     archive.write_bytes(archive.read_bytes()[:6000])
-    settings = ("images={source: folder, path: pictures.tar.gz}", "parts=[multiarch]")
+    settings = ("data={digits: {source: folder, path: pictures.tar.gz}}", "spaces=[multiarch]")
     ended = empty.run("--cores", "1", "--config", *settings)
-    log = (empty.results / "logs/prepare_images.log").read_text()
+    log = (empty.results / "logs/data/digits/prepare_images.log").read_text()
     assert ended.code != 0 and len(log.splitlines()) == 1
-    assert "images: failed: pictures.tar.gz" in log and log in ended.text
+    assert "images digits: failed: pictures.tar.gz" in log and log in ended.text
     assert "Traceback" not in ended.text
     assert not list(empty.results.rglob("*.h5"))
 
 
 def test_a_truncated_shard_is_named(copied):
-    shard = copied.results / "weights/ResNet8/shard_000.h5"
+    shard = copied.results / "zoos/digits/ResNet8/shard_000.h5"
     shard.write_bytes(shard.read_bytes()[:20_000])
     ended = copied.run("--cores", "1")
-    log = (copied.results / "logs/catalogue.log").read_text()
+    log = (copied.results / "logs/zoos/digits/catalogue.log").read_text()
     assert ended.code != 0 and len(log.splitlines()) == 1
-    assert f"catalogue: failed: {shard}: truncated" in log and log in ended.text
+    assert f"catalogue digits: failed: {shard}: truncated" in log and log in ended.text
     assert "Traceback" not in ended.text
 
     shard.unlink()
-    again = copied.run("results/tiny/weights/ResNet8/shard_000.h5", "--dry-run")
+    again = copied.run("results/tiny/zoos/digits/ResNet8/shard_000.h5", "--dry-run")
     assert set(again.jobs) == {"extract_shard"}

@@ -15,10 +15,10 @@ from lib.report.digests import content_digest
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = ("mesh", "report", "torch")
-STEP = re.compile(r'"\.\./envs/(\w+)\.yaml".*?"\.\./workflow/scripts/(\w+\.py)"', re.DOTALL)
+STEP = re.compile(r'"\.\./envs/(\w+)\.yaml".*?"\.\./workflow/scripts/(\w+/\w+\.py)"', re.DOTALL)
 # What Snakemake needs itself, and others import where they find it.
 NEEDS = {"charset_normalizer", "psutil", "tabulate", "wcwidth"}
-TARGETS = ("images/train.h5", "shapes/shapes.csv", "shapes/weights/catalogue.csv")
+TARGETS = ("data/digits/train.h5", "zoos/chairs/shapes.csv", "zoos/chairs/catalogue.csv")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -63,7 +63,7 @@ def test_each_step_runs_in_its_environment_and_borrows_no_package_but_snakemake(
     found = ran(made)
     assert found.keys() == {environment("mesh"), environment("torch")}
     mesh, torch = found[environment("mesh")], found[environment("torch")]
-    assert mesh[0] == {"shapes_meshes.py", "shapes_samples.py"}
+    assert mesh[0] == {"prepare_meshes.py", "sample_shapes.py"}
     fields = {"train_fields.py", "extract_fields.py", "catalogue.py"}
     assert torch[0] == fields | {"prepare_images.py"}
     borrowed = {name for name in mesh[1] | torch[1] if not name.startswith("snakemake")}
@@ -79,10 +79,10 @@ def test_an_edited_environment_is_made_again_and_runs_its_steps_again(made, edit
     edit("envs/mesh.yaml", "channels:", "# Edited.\nchannels:")
     ended = made.run(*in_environments(made))
     assert ended.code == 0, ended.text[-5000:]
-    assert ended.jobs.keys() >= {"shapes_meshes", "shapes_samples"}
+    assert ended.jobs.keys() >= {"prepare_meshes", "sample_shapes"}
     assert "prepare_images" not in ended.jobs
     edited = "# Edited.\n" + environment("mesh")
-    assert ran(made)[edited][0] == {"shapes_meshes.py", "shapes_samples.py"}
+    assert ran(made)[edited][0] == {"prepare_meshes.py", "sample_shapes.py"}
 
 
 def test_versions_that_are_not_to_be_had_end_the_run_before_any_step(empty, edit):

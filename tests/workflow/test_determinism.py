@@ -1,5 +1,6 @@
 """The same study gives the same results to the last bit, however its work is cut up."""
 
+import json
 import re
 
 import numpy as np
@@ -7,57 +8,32 @@ from safetensors.numpy import load_file, save_file
 
 from lib.report.digests import content_digest
 
+EXPERIMENTS = {
+    "multiarch": "reconstruction interpolation latent_optimization unseen unseen_finetune novelty "
+    "retrieval",
+    "singlearch": "reconstruction interpolation latent_optimization property_prediction sampling "
+    "novelty retrieval arithmetic",
+    "shapes": "reconstruction interpolation completion sampling",
+}
+SPACES = tuple(EXPERIMENTS)
 ARTEFACTS = {
-    "images/train.h5",
-    "images/validation.h5",
-    "images/test.h5",
-    "weights/LeNetLike",
-    "weights/VanillaCNN",
-    "weights/ResNet8",
-    "weights/ResNet14",
-    "weights/catalogue.csv",
-    "multiarch/teacher.safetensors",
-    "multiarch/embedder/seed_0/embedder.safetensors",
-    "multiarch/embedder/seed_0/losses.csv",
-    "multiarch/latents.safetensors",
-    "multiarch/latent_map.csv",
-    "multiarch/preps.h5",
-    "multiarch/reconstruction.csv",
-    "multiarch/interpolation.csv",
-    "multiarch/latent_optimization.csv",
-    "multiarch/novelty.csv",
-    "multiarch/retrieval.csv",
-    "multiarch/unseen.csv",
-    "multiarch/unseen_finetune.csv",
+    *(f"data/digits/{split}.h5" for split in ("train", "validation", "test")),
+    *(f"zoos/digits/{name}" for name in ("LeNetLike", "VanillaCNN", "ResNet8", "ResNet14")),
+    "zoos/performance/ResNet8",
+    "zoos/chairs/SIREN",
+    *(f"zoos/{name}/catalogue.csv" for name in ("digits", "performance", "chairs")),
+    "zoos/chairs/shapes.csv",
+    "zoos/chairs/left_out.csv",
+    *(f"{space}/embedder/seed_0/embedder.safetensors" for space in SPACES),
+    *(f"{space}/embedder/seed_0/losses.csv" for space in SPACES),
+    *(f"{space}/latent_map.csv" for space in SPACES),
+    *(f"{space}/{name}.csv" for space, names in EXPERIMENTS.items() for name in names.split()),
+    *(f"{space}_report.html" for space in SPACES),
+    *(f"{space}/latents.safetensors" for space in ("multiarch", "singlearch")),
+    *(f"{space}/teacher.safetensors" for space in ("multiarch", "singlearch")),
+    *(f"{space}/preps.h5" for space in ("multiarch", "singlearch")),
     "multiarch/unseen/VanillaCNN+ResNet8/seed_0/embedder.safetensors",
     "multiarch/unseen/VanillaCNN+ResNet8/seed_0/losses.csv",
-    "multiarch_report.html",
-    "singlearch/weights/ResNet8",
-    "singlearch/weights/catalogue.csv",
-    "singlearch/embedder/seed_0/embedder.safetensors",
-    "singlearch/embedder/seed_0/losses.csv",
-    "singlearch/latents.safetensors",
-    "singlearch/latent_map.csv",
-    "singlearch/reconstruction.csv",
-    "singlearch/interpolation.csv",
-    "singlearch/latent_optimization.csv",
-    "singlearch/property_prediction.csv",
-    "singlearch/sampling.csv",
-    "singlearch/novelty.csv",
-    "singlearch/arithmetic.csv",
-    "singlearch_report.html",
-    "shapes/shapes.csv",
-    "shapes/left_out.csv",
-    "shapes/weights/SIREN",
-    "shapes/weights/catalogue.csv",
-    "shapes/embedder/seed_0/embedder.safetensors",
-    "shapes/embedder/seed_0/losses.csv",
-    "shapes/latent_map.csv",
-    "shapes/reconstruction.csv",
-    "shapes/interpolation.csv",
-    "shapes/completion.csv",
-    "shapes/sampling.csv",
-    "shapes_report.html",
     "report.html",
 }
 
@@ -70,16 +46,17 @@ def test_every_artefact_has_a_digest(study):
         if path.is_file() and path.suffix in (".h5", ".csv", ".safetensors", ".html")
     }
     # Shards and samples are parts of zoos, and those have a digest each.
-    inner = {name for name in made if re.search(r"(zoo|weights|samples)/.*(shard|uniform)_", name)}
+    inner = {name for name in made if re.search(r"zoos/.*(raw|shard|near|uniform)_", name)}
     assert made - inner == {name for name in ARTEFACTS if "." in name}
 
 
 def test_equal_digests_with_other_cores_and_other_shards(study, empty):
-    sizes = ("zoo={shard_size: 20}", "singlearch={shard_size: 20}", "shapes={shard_size: 3}")
-    ended = empty.run("--cores", "1", "--config", *sizes)
+    sizes = {"digits": 20, "performance": 20, "chairs": 3}
+    zoos = {name: {"shard_size": size} for name, size in sizes.items()}
+    ended = empty.run("--cores", "1", "--config", f"zoos={json.dumps(zoos)}")
     assert ended.code == 0, ended.text[-5000:]
-    assert ended.jobs["train_shard"] == 4
-    assert len(list(study.results.glob("weights/*/shard_*.h5"))) == 8
+    assert ended.jobs["train_shard"] == 5
+    assert len(list(study.results.glob("zoos/digits/*/shard_*.h5"))) == 8
     assert empty.digests == study.digests
 
 
@@ -87,7 +64,7 @@ def test_the_cores_a_job_is_given_do_not_change_an_embedder_of_two_threads(copie
     losses = "results/tiny/multiarch/embedder/seed_0/losses.csv"
     found = []
     for cores in ("1", "2"):
-        settings = ["--config", "embedder={threads: 2, steps: 6}"]
+        settings = ["--config", "spaces={multiarch: {embedder: {threads: 2, steps: 6}}}"]
         ended = copied.run(losses, "--cores", cores, "--forcerun", "train_embedder", *settings)
         assert ended.code == 0, ended.text[-5000:]
         folder = copied.results / "multiarch/embedder/seed_0"

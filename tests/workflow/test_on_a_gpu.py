@@ -16,46 +16,54 @@ TESTS = Path(__file__).parents[1]
 STUDY = """
 name: on_a_gpu
 results: results
-parts: [multiarch, singlearch]
 device: cuda
-images: {limit_per_class: 20}
-zoo:
-  instances: {train: 3, validation: 1, test: 2}
-  shard_size: 6
-  kernels: vmap
-  precision: tf32
-  width: 3
-  training: {epochs: 2, batch_size: 32, augmentation: {crop_padding: 1, flip: true}}
-teacher: {architecture: ResNet14, training: {epochs: 1, batch_size: 32}}
-embedder:
-  {latent: 32, rank: 16, probes: 16, steps: 4, networks: 2, batch_size: 8, versions: 3,
-   weight_noise: 0.1, select_every: 2}
-explore:
-  {points: 4, pairs: 1, optimization_steps: 4, optimization_starts: 2, optimization_every: 2,
-   optimization_batch: 8}
-unseen: {fresh: 2, distilled: 2, finetuned: 2, scratch_epochs: [1, 2], left_out: [[VanillaCNN]]}
-ablations:
-  transformer: {arm: transformer, options: {order: given}}
-  positional: {arm: positional}
-  paper: {arm: paper, latent: 64, draw: mixed, run_as: predicted, weights: {structure: 0.1}}
-singlearch:
-  instances: {train: 6, validation: 2, test: 3}
-  shard_size: 12
-  training: {batch_size: 32, epochs: {in_turn: [1, 2]}}
-  embedder:
-    {latent: 700, probes: 32, steps: 4, networks: 3, batch_size: 8, versions: 2, select_every: 2}
-  refine_steps: 3
-  refine_batch: 8
-  ablations:
-    transformer: {embedder: {arm: transformer, latent: 32, options: {order: given}}}
-  explore:
-    {points: 5, pairs: 1, reset_images: 16, optimization_steps: 3, optimization_starts: 1,
-     optimization_every: 2, optimization_batch: 8, components: 2, samples: 2, finetuned: 1,
-     finetune_epochs: [1], scales: [0, 1]}
+engine: {kernels: vmap, precision: tf32, width: 3}
+data:
+  digits: {limit_per_class: 20}
+zoos:
+  digits:
+    instances: {train: 3, validation: 1, test: 2}
+    shard_size: 6
+    training: {epochs: 2, batch_size: 32, augmentation: {crop_padding: 1, flip: true}}
+  performance:
+    instances: {train: 6, validation: 2, test: 3}
+    shard_size: 12
+    training: {batch_size: 32, epochs: {in_turn: [1, 2]}}
+spaces:
+  multiarch:
+    teacher: {architecture: ResNet14, training: {epochs: 1, batch_size: 32}}
+    embedder:
+      {latent: 32, rank: 16, probes: 16, steps: 4, networks: 2, batch_size: 8, versions: 3,
+       weight_noise: 0.1, select_every: 2}
+    experiments:
+      reconstruction: {steps: 3, batch: 8}
+      interpolation: {points: 4, pairs: 1, pairs_within: 1, reset_images: 16}
+      latent_optimization: {steps: 4, starts: 2, every: 2, batch: 8}
+      unseen: {fresh: 2, distilled: 2, left_out: [[VanillaCNN]]}
+      unseen_finetune: {finetuned: 2, scratch_epochs: [1, 2]}
+    variants:
+      transformer: {embedder: {arm: transformer, options: {order: given}}}
+      positional: {embedder: {arm: positional}}
+      paper:
+        embedder:
+          {arm: paper, latent: 64, draw: mixed, run_as: predicted, weights: {structure: 0.1}}
+  singlearch:
+    embedder:
+      {latent: 700, probes: 32, steps: 4, networks: 3, batch_size: 8, versions: 2, select_every: 2}
+    experiments:
+      reconstruction: {steps: 3, batch: 8}
+      interpolation: {points: 5, pairs_within: 1, reset_images: 16}
+      latent_optimization: {steps: 3, starts: 1, every: 2, batch: 8}
+      property_prediction: {components: 2}
+      sampling: {samples: 2, finetuned: 1, epochs: [1]}
+      arithmetic: {scales: [0, 1]}
+    variants:
+      transformer: {embedder: {arm: transformer, latent: 32, options: {order: given}}}
 """
-PLANNED = ["all", "ablations", "singlearch_ablations"]
+PLANNED = ["all", "all_variants"]
 # A step, the offer of a checkpoint at which it is stopped, and what its log says of the next run.
-STOPS = [("train_shard LeNetLike 000", 3, "with instance 3")]  # of its second group of networks
+# The instance is of its second group of networks.
+STOPS = [("train_shard digits LeNetLike 000", 3, "with instance 3")]
 STOPPED = 7
 STOP = f"""
 import sys
@@ -141,7 +149,7 @@ def test_every_step_of_a_study_runs_on_a_gpu(made):
     assert ended.code == 0, ended.text[-5000:]
     steps = [step for step in read_plan(folder / "plan.json") if "gpu" in step.job["resources"]]
     rules = {step.job["rule"] for step in steps}
-    assert {"train_shard", "teacher", "ablation", "singlearch_variant", "unseen"} <= rules
+    assert {"train_shard", "teacher", "score_variant", "experiment", "unseen_embedder"} <= rules
     for step in steps:
         assert f"{step.label}: done" in ended.text
         assert all((folder / path).exists() for path in step.job["output"]["files"]), step.label

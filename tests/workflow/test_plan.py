@@ -49,7 +49,8 @@ def test_what_snakemake_has_made_is_done(planned, run):
 
 def test_steps_give_what_snakemake_gives_and_snakemake_takes_it(planned, run):
     made = ["multiarch/teacher.safetensors", EMBEDDER, LOSSES, "multiarch/interpolation.csv"]
-    made += ["zoo/LeNetLike/shard_000.safetensors", "shapes/zoo/SIREN/shard_000.safetensors"]
+    zoos = ("digits/LeNetLike", "chairs/SIREN")
+    made += [f"zoos/{name}/raw_000.safetensors" for name in zoos]
     before = {name: content_digest(planned.results / name) for name in made}
     for name in made:
         (planned.results / name).unlink()
@@ -63,8 +64,8 @@ def test_a_job_killed_in_the_middle_goes_on_from_there(planned, run):
     for name in (EMBEDDER, LOSSES):
         (planned.results / name).unlink()
     listed = steps_of(planned, run, "--list").splitlines()
-    (number,) = [line.split()[0] for line in listed if line.endswith("train_embedder 0")]
-    log = planned.results / "logs/train_embedder/seed_0.log"
+    (number,) = [line.split()[0] for line in listed if line.endswith("train_embedder multiarch 0")]
+    log = planned.results / "logs/multiarch/embedder/seed_0.log"
     point = log.with_suffix(".checkpoint")
     job = subprocess.Popen([sys.executable, "-c", RESTLESS, number], cwd=planned.folder)
     while not point.exists():

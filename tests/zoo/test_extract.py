@@ -15,12 +15,13 @@ from torch import nn
 
 from lib import nets
 from lib.config import Instances, Training
+from lib.core.streams import Stream
 from lib.data.images import ImageSplit
 from lib.engine import ensemble
 from lib.engine.training import Engine, TrainedStack
 from lib.engine.training.shard import load_raw, save_raw, train_shard
 from lib.nets.fuse import bn_pairs
-from lib.nets.layout import LayoutError
+from lib.nets.layout import Layout, LayoutError
 from lib.zoo import extract as zoo
 from lib.zoo import store
 from lib.zoo.store import Catalogue, CatalogueError
@@ -52,8 +53,16 @@ def images(count: int, seed: int) -> ImageSplit:
 TRAIN, VALIDATION = images(32, 0), images(20, 1)
 
 
+def load_stack(catalogue: Catalogue, frame: pd.DataFrame) -> ensemble.Stack:
+    """The networks of `frame` (one architecture, in its order) as a stack."""
+    weights = torch.from_numpy(catalogue.weights(frame))
+    return Layout.from_json(catalogue.layout(frame["architecture"].iloc[0])).unflatten(weights)
+
+
 def fit(name: str, instances: range, cfg: Training = CFG) -> TrainedStack:
-    return train_shard(name, instances, cfg, 3, TRAIN, VALIDATION, Engine(width=4))
+    return train_shard(
+        name, instances, cfg, Stream("zoo", 3, name), TRAIN, VALIDATION, engine=Engine(width=4)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +110,8 @@ def test_an_instance_depends_on_study_seed_architecture_and_number_alone():
     whole, part = fit("LeNetLike", range(4)), fit("LeNetLike", range(2, 4))
     assert part.columns["instance"] == [2, 3]
     assert all(torch.equal(whole.stack[name][2:], part.stack[name]) for name in whole.stack)
-    other = train_shard("LeNetLike", range(2, 4), CFG, 4, TRAIN, VALIDATION, Engine(width=4))
+    stream, engine = Stream("zoo", 4, "LeNetLike"), Engine(width=4)
+    other = train_shard("LeNetLike", range(2, 4), CFG, stream, TRAIN, VALIDATION, engine=engine)
     seeds = {
         *whole.columns["seed"],
         *other.columns["seed"],
@@ -199,7 +209,7 @@ def test_stored_rows_run_as_the_networks_they_came_from(name, trained, tmp_path)
 
     catalogue = Catalogue.build([tmp_path / "x.h5"])
     module = zoo.skeleton(name, TRAIN)
-    outputs = ensemble.predict(module, zoo.load_stack(catalogue, catalogue.frame), VALIDATION.x)
+    outputs = ensemble.predict(module, load_stack(catalogue, catalogue.frame), VALIDATION.x)
     for i in range(5):
         with torch.no_grad():
             expected = unfused(name, one, i)(VALIDATION.x)
@@ -253,7 +263,7 @@ def test_snapshots_are_stored_beside_the_selected_and_left_out_unless_asked_for(
     (place,) = np.flatnonzero(frame["network"] == f"ResNet8-000{longer[0]}-e0002")
     outputs = ensemble.predict(
         zoo.skeleton("ResNet8", TRAIN),
-        zoo.load_stack(catalogue, frame.iloc[[place]]),
+        load_stack(catalogue, frame.iloc[[place]]),
         VALIDATION.x,
     )
     with torch.no_grad():
@@ -274,7 +284,7 @@ def test_a_shard_with_diverged_networks_is_a_shard(tmp_path):
     assert catalogue.frame["validation_accuracy"].isna().all()
     assert np.isfinite(catalogue.weights(catalogue.frame)).all()
     with pytest.raises(CatalogueError, match="no networks"):
-        zoo.outputs(catalogue, TRAIN, ("test",), ("ResNet8",))
+        load_stack(catalogue, catalogue.select("ResNet8", "test"))
 
 
 def test_what_a_row_cannot_hold_is_an_error_and_not_left_out(trained):
@@ -302,7 +312,7 @@ def test_what_a_row_cannot_hold_is_an_error_and_not_left_out(trained):
 
 def test_a_stack_comes_back_in_the_order_asked_for(catalogue, trained):
     frame = catalogue.select("LeNetLike").iloc[[4, 0, 2]]
-    stack = zoo.load_stack(catalogue, frame)
+    stack = load_stack(catalogue, frame)
     assert ensemble.size(stack) == 3
     for place, instance in enumerate((4, 0, 2)):
         for name, values in trained["LeNetLike"].stack.items():
@@ -311,8 +321,12 @@ def test_a_stack_comes_back_in_the_order_asked_for(catalogue, trained):
 
 @pytest.mark.parametrize("splits", (("test",), ("validation", "train")))
 def test_outputs_are_those_of_each_network(catalogue, trained, splits):
-    found = zoo.outputs(catalogue, VALIDATION, splits, ("LeNetLike", "ResNet8"))
-    assert list(found) == ["LeNetLike", "ResNet8"]
+    found = {
+        name: (frame, ensemble.predict(zoo.skeleton(name, VALIDATION), stack, VALIDATION.x))
+        for name in ("LeNetLike", "ResNet8")
+        for frame in [catalogue.select(name, splits)]
+        for stack in [load_stack(catalogue, frame)]
+    }
     for name, (frame, logits) in found.items():
         assert set(frame["split"]) == set(splits) and len(frame) == len(logits)
         for row, instance in enumerate(frame["instance"]):
@@ -325,7 +339,7 @@ def test_outputs_are_those_of_each_network(catalogue, trained, splits):
 
 def test_several_architectures_are_no_stack(catalogue):
     with pytest.raises(CatalogueError, match="one architecture at a time"):
-        zoo.load_stack(catalogue, catalogue.frame)
+        load_stack(catalogue, catalogue.frame)
 
 
 def test_the_same_networks_are_the_same_bytes(tmp_path):

@@ -148,7 +148,7 @@ def _add_neighbours(commands: argparse._SubParsersAction) -> None:
 
 
 def _neighbours(options: argparse.Namespace) -> int:
-    from lib.explore.neighbours import neighbours
+    from lib.experiments.neighbours import neighbours
 
     names = ("architecture", "split", "k")
     chosen = {name: getattr(options, name) for name in names}
@@ -250,7 +250,7 @@ def _import(options: argparse.Namespace) -> int:
 
 def _add_run(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
-        "run", help="work off a plan of a study's steps, without Snakemake (docs/steps.md)"
+        "run", help="work off a plan of a study's steps, without Snakemake (docs/guides/steps.md)"
     )
     parser.add_argument("plan", type=Path, metavar="PLAN", help="what workflow/plan.py wrote")
     parser.add_argument("--rule", nargs="+", default=[], metavar="RULE", help="only these rules")

@@ -1,6 +1,6 @@
 "use strict";
 // Meshes that turn, drawn triangle by triangle into a depth buffer: a page shows dozens of them, and
-// browsers allow few WebGL contexts. The view and the light are those of lib/report/scenes.py.
+// browsers allow few WebGL contexts. The view and the light are those of lib/report/meshes.py.
 (() => {
   const stored = JSON.parse(document.getElementById("meshes").textContent);
   const pictures = JSON.parse(document.getElementById("pictures").textContent);
@@ -165,22 +165,24 @@
     choose(0);
   }
 
-  // The picture of a shape beside the pointer, where a map has shapes for marks.
-  const map = document.getElementById("fig-latent-map");
-  const card = document.getElementById("hover-picture");
-  const whenDrawn = () => {
-    if (!map.on) return setTimeout(whenDrawn, 100);
-    map.on("plotly_hover", ({ points: [point], event }) => {
-      const source = pictures[point.customdata];
-      if (!source) return;
-      card.querySelector("img").src = source;
-      card.hidden = false;
-      const box = map.getBoundingClientRect();
-      const x = event.clientX - box.left;
-      card.style.left = `${x > box.width / 2 ? x - 120 : x + 16}px`;
-      card.style.top = `${Math.max(event.clientY - box.top - 130, 0)}px`;
-    });
-    map.on("plotly_unhover", () => { card.hidden = true; });
-  };
-  whenDrawn();
+  // The picture of a shape beside the pointer, where a figure has shapes for marks.
+  for (const box of document.querySelectorAll("[data-hover]")) {
+    const figure = document.getElementById(box.dataset.hover);
+    const card = box.querySelector(".hover-picture");
+    const whenDrawn = () => {
+      if (!figure.on) return setTimeout(whenDrawn, 100);
+      figure.on("plotly_hover", ({ points: [point], event }) => {
+        const source = pictures[point.customdata];
+        if (!source) return;
+        card.querySelector("img").src = source;
+        card.hidden = false;
+        const place = figure.getBoundingClientRect();
+        const x = event.clientX - place.left;
+        card.style.left = `${x > place.width / 2 ? x - 120 : x + 16}px`;
+        card.style.top = `${Math.max(event.clientY - place.top - 130, 0)}px`;
+      });
+      figure.on("plotly_unhover", () => { card.hidden = true; });
+    };
+    whenDrawn();
+  }
 })();

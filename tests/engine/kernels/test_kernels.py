@@ -361,7 +361,7 @@ class Steered(nn.Module):
     ],
 )
 def test_what_there_is_no_kernel_for_is_refused(build, what):
-    with pytest.raises(UnsupportedError, match="zoo.kernels to vmap") as error:
+    with pytest.raises(UnsupportedError, match="engine.kernels to vmap") as error:
         compiled(build, 1, images(8))
     assert what in str(error.value)
 

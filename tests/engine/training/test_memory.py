@@ -11,6 +11,7 @@ from torch import nn
 
 from lib import nets
 from lib.config import Training
+from lib.core.streams import Stream
 from lib.data.images import ImageSplit
 from lib.engine.training import Engine, train
 from lib.engine.training.memory import WORKSPACE, Footprint, MemoryPlanError, footprint, group_size
@@ -52,19 +53,20 @@ import re, sys, torch
 sys.path.insert(0, {folder!r})
 from test_memory import build, split
 from lib.config import Training
+from lib.core.streams import Stream
 from lib.engine.training import Engine, train
 from lib.engine.training.memory import _taken, footprint
 torch.set_num_threads(1)
 name, width = {name!r}, {width}
 cfg = Training(epochs=2, batch_size=64, augmentation={{"crop_padding": 1}}, **{more!r})
 images, validation = split(130), split(100)
+streams = [Stream("x", i) for i in range(max(2, width))]
 running = width if {kernels!r} == "vmap" else 1
 planned = footprint(build(name), cfg, images, validation, {kernels!r}).need(width, width, running)
 if {kernels!r} == "vmap":  # what is set up once
-    train(build(name), [("x", i) for i in range(2)], cfg, images, validation, Engine(width=2))
+    train(build(name), streams[:2], cfg, images, validation, engine=Engine(width=2))
 before = _taken(images.x.device)
-names = [("x", i) for i in range(width)]
-train(build(name), names, cfg, images, validation, Engine({kernels!r}, width))
+train(build(name), streams, cfg, images, validation, engine=Engine({kernels!r}, width))
 peak = int(re.search(r"VmHWM:\s+(\d+)", open("/proc/self/status").read())[1]) * 1024 - before
 print(planned, peak)
 """
@@ -96,7 +98,7 @@ def plan(monkeypatch, limit: int, total: int = 100, **engine) -> int:
         "lib.engine.training.memory.footprint", lambda *_: Footprint(1 * MB, 2 * MB, 8 * MB)
     )
     engine = Engine(max_memory=limit * MB, **engine)
-    return group_size(build(), total, Training(), split(20), split(20), engine)
+    return group_size(build(), total, Training(), split(20), split(20), engine, "zoos.mine")
 
 
 def test_vmap_runs_its_width_or_refuses(monkeypatch):
@@ -105,15 +107,16 @@ def test_vmap_runs_its_width_or_refuses(monkeypatch):
         plan(monkeypatch, 249, width=10)
     message = str(caught.value)
     for part in (
-        "100 networks, 10 at a time, needs 250.0 MB but zoo.max_memory is 249.0 MB",
+        "100 networks, 10 at a time, needs 250.0 MB but engine.max_memory is 249.0 MB",
         "50.0 MB are taken already",
-        "set zoo.width to at most 9",
-        "raise zoo.max_memory",
+        "set engine.width to at most 9",
+        "raise engine.max_memory",
     ):
         assert part in message
     with pytest.raises(MemoryPlanError) as caught:
         plan(monkeypatch, 155, width=10)
-    assert "zoo.width" not in str(caught.value) and "zoo.shard_size" in str(caught.value)
+    assert "engine.width" not in str(caught.value)
+    assert "lower zoos.mine.shard_size or zoos.mine.training.batch_size" in str(caught.value)
 
 
 def test_compiled_runs_as_many_as_there_is_room_for(monkeypatch):
@@ -138,6 +141,7 @@ def test_a_job_that_cannot_fit_fails_before_it_starts():
         return build()()
 
     with pytest.raises(MemoryPlanError):
-        names = [("x", i) for i in range(50)]
-        train(counting, names, Training(), split(8), split(8), Engine(max_memory=10**6))
+        streams = [Stream("x", i) for i in range(50)]
+        engine = Engine(max_memory=10**6)
+        train(counting, streams, Training(), split(8), split(8), engine=engine)
     assert len(built) < 6, "only what the plan itself is made from"

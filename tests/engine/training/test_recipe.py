@@ -12,18 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.config import Training, bounds
-from lib.core.repro import generator
+from lib.core.streams import Stream
 from lib.engine.training.augment import pick
 from lib.engine.training.recipe import Recipe, learning_rate, plan_epoch, selects
 
 
 def recipes(raw: dict, count: int = 400) -> list[Recipe]:
     cfg = Training.model_validate(raw)
-    return [Recipe.of(cfg, ("zoo", 0, "X", i)) for i in range(count)]
+    return [Recipe.of(cfg, Stream("zoo", 0, "X", i)) for i in range(count)]
 
 
 def recipe(**values) -> Recipe:
-    return Recipe.of(Training.model_validate(values), ("zoo", 0, "X", 0))
+    return Recipe.of(Training.model_validate(values), Stream("zoo", 0, "X", 0))
 
 
 def test_a_number_is_everybodys():
@@ -76,28 +76,28 @@ def test_what_is_drawn_lies_within_the_bounds(low, high, way, instance):
     if not low < high:
         return
     cfg = Training.model_validate({"learning_rate": {way: [low, high]}})
-    rate = Recipe.of(cfg, ("zoo", 0, "X", instance)).learning_rate
+    rate = Recipe.of(cfg, Stream("zoo", 0, "X", instance)).learning_rate
     assert low <= rate <= high and bounds(cfg.learning_rate) == (low, high)
 
 
 def test_known_learning_rates():
     cosine = Training.model_validate({"epochs": {"choices": [4]}, "learning_rate": 2.0})
-    one = Recipe.of(cosine, ("x",))
+    one = Recipe.of(cosine, Stream("x"))
     assert [learning_rate(cosine, one, epoch) for epoch in range(4)] == pytest.approx(
         [2, 1 + math.sqrt(0.5), 1, 1 - math.sqrt(0.5)]
     )
     step = Training(epochs=300, learning_rate=0.05, schedule="step", milestones=(149, 179, 209))
-    one = Recipe.of(step, ("x",))
+    one = Recipe.of(step, Stream("x"))
     rates = [learning_rate(step, one, at) for at in (0, 149, 150, 179, 180, 209, 210, 299)]
     assert rates == pytest.approx([5e-2, 5e-2, 5e-3, 5e-3, 5e-4, 5e-4, 5e-5, 5e-5])
     constant = Training(epochs=3, learning_rate=0.5, schedule="constant")
-    one = Recipe.of(constant, ("x",))
+    one = Recipe.of(constant, Stream("x"))
     assert [learning_rate(constant, one, epoch) for epoch in range(3)] == [0.5] * 3
 
 
 def test_which_epochs_may_be_selected():
     cfg = Training(epochs=9, select_from=1, select_every=3)
-    one = Recipe.of(cfg, ("x",))
+    one = Recipe.of(cfg, Stream("x"))
     assert [epoch for epoch in range(9) if selects(cfg, one, epoch)] == [1, 4, 7, 8]
     final = cfg.model_copy(update={"checkpoint": "final"})
     assert [epoch for epoch in range(9) if selects(final, one, epoch)] == [8]
@@ -106,18 +106,18 @@ def test_which_epochs_may_be_selected():
 def test_a_plan_holds_what_the_streams_of_each_instance_say():
     raw = {"augmentation": {"crop_padding": 2, "flip": True}, "epochs": 4}
     cfg = Training.model_validate(raw)
-    names = [("zoo", 3, "X", i) for i in range(4)]
-    known = {i: Recipe.of(cfg, names[i]) for i in (1, 3)}
-    plan = plan_epoch(cfg, known, names, 2, 50)
+    streams = [Stream("zoo", 3, "X", i) for i in range(4)]
+    known = {i: Recipe.of(cfg, streams[i]) for i in (1, 3)}
+    plan = plan_epoch(cfg, known, streams, 2, 50)
     assert plan.who == [1, 3] and plan.rate.tolist() == [learning_rate(cfg, known[1], 2)] * 2
     for row, i in enumerate((1, 3)):
-        order = torch.randperm(50, generator=generator(*names[i], "order", 2))
-        shifts = torch.randint(5, (50, 2), generator=generator(*names[i], "crop", 2))
-        flips = torch.rand(50, generator=generator(*names[i], "flip", 2)) < 0.5
+        order = torch.randperm(50, generator=streams[i].of("order", 2).torch())
+        shifts = torch.randint(5, (50, 2), generator=streams[i].of("crop", 2).torch())
+        flips = torch.rand(50, generator=streams[i].of("flip", 2).torch()) < 0.5
         assert np.array_equal(plan.order[row], order)
         assert np.array_equal(plan.shifts[row], shifts)
         assert np.array_equal(plan.flips[row], flips)
-    plain = plan_epoch(Training(), known, names, 2, 50)
+    plain = plan_epoch(Training(), known, streams, 2, 50)
     assert plain.shifts is None and plain.flips is None
     assert np.array_equal(plain.order, plan.order)
 

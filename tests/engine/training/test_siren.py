@@ -9,6 +9,7 @@ from torch import nn
 
 from lib import nets
 from lib.config import FieldTraining
+from lib.core.streams import Stream
 from lib.engine import ensemble
 from lib.engine.family import Family
 from lib.engine.training.fields import balanced, rates, train_fields
@@ -31,8 +32,8 @@ def spheres(radii, count=400, seed=0):
     return points.astype(np.float32), distances.astype(np.float32)
 
 
-def names(count):
-    return [("test", i) for i in range(count)]
+def streams(count):
+    return [Stream("test", i) for i in range(count)]
 
 
 def test_the_papers_network_has_the_size_that_it_says():
@@ -102,11 +103,11 @@ def test_training_is_what_torch_does():
     """One step after the other: the same batches, squared error, Adam with the falling rate."""
     points, distances = spheres([0.5])
     cfg = CFG.model_copy(update={"steps": 20, "decay_every": 5})
-    trained = train_fields(build, names(1), cfg, points, distances)
+    trained = train_fields(build, streams(1), cfg, points, distances)
     torch.manual_seed(trained.columns["seed"][0])
     module = build()
     optimizer = torch.optim.Adam(module.parameters())
-    order = balanced(distances[0], 20, cfg.batch_size, ("test", 0, "batches", 0))
+    order = balanced(distances[0], 20, cfg.batch_size, Stream("test", 0, "batches", 0).torch())
     for step, batch in enumerate(order):
         optimizer.param_groups[0]["lr"] = 3e-3 * 0.5 ** (step // 5)
         optimizer.zero_grad()
@@ -121,7 +122,7 @@ def test_training_is_what_torch_does():
 
 def test_fields_learn_their_own_shapes():
     points, distances = spheres([0.3, 0.6])
-    trained = train_fields(build, names(2), CFG, points, distances)
+    trained = train_fields(build, streams(2), CFG, points, distances)
     family = Family.of_field("SIREN", WIDTHS, OMEGA)
     flat = family.layout.flatten(trained.stack)
     centre = family.run(flat, torch.zeros(1, 3))[:, 0, 0]
@@ -133,8 +134,8 @@ def test_fields_learn_their_own_shapes():
 
 def test_bits_do_not_depend_on_which_fields_train_together():
     points, distances = spheres([0.3, 0.4, 0.5])
-    together = train_fields(build, names(3), CFG, points, distances)
-    alone = train_fields(build, names(3)[2:], CFG, points[2:], distances[2:])
+    together = train_fields(build, streams(3), CFG, points, distances)
+    alone = train_fields(build, streams(3)[2:], CFG, points[2:], distances[2:])
     for name, values in alone.stack.items():
         assert torch.equal(values[0], together.stack[name][2])
     assert alone.columns["seed"][0] == together.columns["seed"][2]
@@ -143,8 +144,8 @@ def test_bits_do_not_depend_on_which_fields_train_together():
 def test_a_shared_initialisation_is_the_same_for_all():
     points, distances = spheres([0.3, 0.5])
     cfg = CFG.model_copy(update={"steps": 1, "learning_rate": 1e-12})
-    own = train_fields(build, names(2), cfg, points, distances)
-    shared = train_fields(build, names(2), cfg, points, distances, shared=("test", "all"))
+    own = train_fields(build, streams(2), cfg, points, distances)
+    shared = train_fields(build, streams(2), cfg, points, distances, shared=Stream("test", "all"))
     first, second = own.stack["layers.0.weight"]
     assert not torch.allclose(first, second)
     first, second = shared.stack["layers.0.weight"]
@@ -153,11 +154,11 @@ def test_a_shared_initialisation_is_the_same_for_all():
 
 def test_half_of_every_batch_is_inside():
     distances = np.float32([-1, 1, 1, 1, 1, 1, -2, 1])
-    order = balanced(distances, 50, 7, ("test",))
+    order = balanced(distances, 50, 7, Stream("test").torch())
     assert order.shape == (50, 7)
     assert ((distances[order] < 0).sum(1) == 3).all()
     assert set(order.ravel()) == set(range(8))
-    assert balanced(np.ones(4, np.float32), 3, 4, ("test",)).shape == (3, 4)
+    assert balanced(np.ones(4, np.float32), 3, 4, Stream("test").torch()).shape == (3, 4)
 
 
 def test_rates_fall_in_steps():
@@ -169,5 +170,5 @@ def test_rates_fall_in_steps():
 def test_a_field_that_diverges_is_kept_and_marked():
     points, distances = spheres([0.3, 0.5])
     distances[1] = np.nan
-    trained = train_fields(build, names(2), CFG, points, distances)
+    trained = train_fields(build, streams(2), CFG, points, distances)
     assert trained.columns["status"] == ["ok", "diverged"]

@@ -19,7 +19,7 @@ from torch import nn
 
 from lib import nets
 from lib.config import Training
-from lib.core.repro import generator, seed_for
+from lib.core.streams import Stream
 from lib.data.images import ImageSplit
 from lib.engine import ensemble
 from lib.engine.training import Engine, TrainedStack, group, loop, train
@@ -52,8 +52,8 @@ def split(count: int, channels: int = 1, seed: int = 0) -> ImageSplit:
     return ImageSplit(x, y, tuple("0123456789"), "noise", "", (0.2,), (0.5,))
 
 
-def streams(instances, name: str = "LeNetLike") -> list[tuple]:
-    return [("zoo", 0, name, instance) for instance in instances]
+def streams(instances, name: str = "LeNetLike") -> list[Stream]:
+    return [Stream("zoo", 0, name, instance) for instance in instances]
 
 
 def fit(instances, cfg: Training, name: str = "LeNetLike", channels: int = 1, **engine):
@@ -63,7 +63,7 @@ def fit(instances, cfg: Training, name: str = "LeNetLike", channels: int = 1, **
         cfg,
         split(29, channels),
         split(20, channels, 1),
-        Engine(**engine),
+        engine=Engine(**engine),
     )
 
 
@@ -92,15 +92,15 @@ def crop_and_flip(image, top, left, heads, padding, black):
     return image.flip(-1) if heads else image
 
 
-def changed(images: ImageSplit, order, stream: tuple, epoch: int, cfg: Training):
+def changed(images: ImageSplit, order, stream: Stream, epoch: int, cfg: Training):
     """The images of an epoch in its order, cropped and flipped one by one."""
     count, pad = len(order), cfg.augmentation.crop_padding
     crops, coins = [[0, 0]] * count, [False] * count
     if pad:
-        rng = generator(*stream, "crop", epoch)
+        rng = stream.of("crop", epoch).torch()
         crops = torch.randint(2 * pad + 1, (count, 2), generator=rng).tolist()
     if cfg.augmentation.flip:
-        coins = (torch.rand(count, generator=generator(*stream, "flip", epoch)) < 0.5).tolist()
+        coins = (torch.rand(count, generator=stream.of("flip", epoch).torch()) < 0.5).tolist()
     (black,) = images.black
     return torch.stack(
         [
@@ -127,12 +127,12 @@ def optimizer_of(net: nn.Module, cfg: Training, known: dict):
     return optimizer, schedule[cfg.schedule]()
 
 
-def alone(build, stream: tuple, cfg: Training, known: dict, images, validation):
+def alone(build, stream: Stream, cfg: Training, known: dict, images, validation):
     """One network, trained as in any tutorial: its best state, with metrics, and its snapshots.
 
     `known` holds its hyperparameters.
     """
-    torch.manual_seed(seed_for(*stream, "init"))
+    torch.manual_seed(stream.of("init").seed)
     net = build()
     with torch.no_grad():
         for parameter in net.parameters():
@@ -147,7 +147,7 @@ def alone(build, stream: tuple, cfg: Training, known: dict, images, validation):
     best, snapshots = {"validation_accuracy": -1.0}, {0: state()}
     for epoch in range(known["epochs"]):
         net.train()
-        order = torch.randperm(len(images.y), generator=generator(*stream, "order", epoch))
+        order = torch.randperm(len(images.y), generator=stream.of("order", epoch).torch())
         x, y = changed(images, order, stream, epoch, cfg), images.y[order]
         total, hits = 0.0, 0
         for at in range(0, len(order), cfg.batch_size):
@@ -190,11 +190,11 @@ def compare(name, cfg, kernels, count=3):
     data = [split(n, seed=n) for n in (24, 20)]
     images, validation = (replace(part, x=part.x.double()) for part in data)
     own = [replace(part, x=part.x.to(dtype)) for part in data]
-    names = streams(range(count), name)
-    trained = train(lambda: build(dtype), names, cfg, *own, Engine(kernels, width=count))
+    given = streams(range(count), name)
+    trained = train(lambda: build(dtype), given, cfg, *own, engine=Engine(kernels, width=count))
     rows = list(zip(trained.columns["instance"], trained.columns["checkpoint_epoch"], strict=True))
     wanted = []
-    for i, stream in enumerate(names):
+    for i, stream in enumerate(given):
         known = {key: values[i] for key, values in trained.columns.items()}
         expected, snapshots = alone(build, stream, cfg, known, images, validation)
         states = {-1: expected.pop("state")} | {
@@ -207,7 +207,7 @@ def compare(name, cfg, kernels, count=3):
                 torch.testing.assert_close(found, value, rtol=rtol, atol=atol)
         wanted += [(i, number) for number in states]
         assert {key: known[key] for key in expected} == pytest.approx(expected, rel=max(1e-5, rtol))
-        assert known["seed"] == seed_for(*stream, "init") and known["status"] == "ok"
+        assert known["seed"] == stream.of("init").seed and known["status"] == "ok"
     assert sorted(wanted) == sorted(rows)
 
 

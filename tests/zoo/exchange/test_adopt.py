@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+import lib
 from lib.config import ConfigError, Instances
 from lib.data.images import ImageSplit
 from lib.study import parse_study
@@ -13,7 +18,7 @@ from lib.zoo import population, store
 from lib.zoo.exchange import folder
 from lib.zoo.exchange.adopt import adopt
 from lib.zoo.exchange.importing import write_zoo
-from lib.zoo.exchange.network import ExchangeError
+from lib.zoo.exchange.opening import ExchangeError, healthy
 from lib.zoo.store import Catalogue, CatalogueError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -69,7 +74,7 @@ def test_validation_is_measured_on_the_studys_images(toy, adopted):
 
 def test_they_can_be_embedded(toy, adopted):
     for split in ("train", "validation", "test"):
-        found = population.load(adopted, ["LeNetLike", "ResNet8"], split, toy.images)
+        found = population.load(adopted, ["LeNetLike", "ResNet8"], split, toy.images, "mine")
         for name, networks in found.items():
             assert len(networks.flat) == getattr(COUNTS, split)
             assert networks.scores.isfinite().all()
@@ -85,20 +90,26 @@ def test_where_they_come_from_is_said(zoos, adopted):
     assert len(header.provenance["imported"]["shards"]["shard_000.h5"]) == 64
 
 
-def test_a_study_names_imported_zoos_by_architectures_it_has():
-    study = parse_study({"zoo": {"imported": {"ResNet8": "zoos/mine"}}})
-    assert study.zoo.imported == {"ResNet8": "zoos/mine"}
-    with pytest.raises(ConfigError, match="zoo.imported names VGG, which is not in architectures"):
-        parse_study({"zoo": {"imported": {"VGG": "zoos/mine"}}})
+def test_a_study_names_imported_zoos_by_architectures_it_has(zoos):
+    path = str(zoos["ResNet8"])
+
+    def zoo(imported):
+        block = {"data": "digits", "architectures": ["LeNetLike", "ResNet8"], "imported": imported}
+        return parse_study({"zoos": {"mine": block}}).zoos["mine"]
+
+    assert zoo({"ResNet8": path}).source_of("ResNet8") == path
+    with pytest.raises(ConfigError, match="zoos.mine.*VGG"):
+        zoo({"VGG": path})
 
 
 def test_a_zoo_that_does_not_suit_the_study_is_one_clear_error(toy, zoos):
     zoo = zoos["ResNet8"]
     many = Instances(train=9, validation=1, test=1)
     with pytest.raises(
-        ExchangeError, match="has 3 healthy train networks of ResNet8, the study as"
+        ExchangeError,
+        match="has 3 healthy train networks of ResNet8, the study asks for 9: .* zoos.mine.inst",
     ):
-        adopt(zoo, "ResNet8", many, range(11), toy.validation, {})
+        adopt(zoo, "ResNet8", many, range(11), toy.validation, {}, where="zoos.mine")
     with pytest.raises(CatalogueError, match="no architecture 'LeNetLike'"):
         adopt(zoo, "LeNetLike", COUNTS, range(5), toy.validation, {})
     x = torch.zeros(2, 1, 8, 8)
@@ -107,3 +118,12 @@ def test_a_zoo_that_does_not_suit_the_study_is_one_clear_error(toy, zoos):
         ExchangeError, match="for 1x8x8 and 4 classes, the study's images are 1x8x8 "
     ):
         adopt(zoo, "ResNet8", COUNTS, range(5), other, {})
+
+
+def test_all_healthy_networks_are_counted_without_torch(toy, zoos):
+    assert healthy(zoos["ResNet8"]) == {"ResNet8": {"train": 3, "validation": 2, "test": 2}}
+    whole = healthy(toy.catalogue)
+    assert list(whole) == ["LeNetLike", "VanillaCNN", "ResNet8"]
+    assert all(counts == {"train": 3, "validation": 2, "test": 2} for counts in whole.values())
+    code = "import sys, lib.zoo.exchange.opening; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(lib.__file__).parents[1])

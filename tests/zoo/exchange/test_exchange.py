@@ -22,7 +22,8 @@ from lib.zoo import population, store
 from lib.zoo.exchange import folder
 from lib.zoo.exchange.export import export
 from lib.zoo.exchange.importing import write_zoo
-from lib.zoo.exchange.network import ExchangeError, Image, find_form, open_zoo, shapes, zoo_files
+from lib.zoo.exchange.network import Image, find_form, shapes
+from lib.zoo.exchange.opening import ExchangeError, open_zoo, zoo_files
 from lib.zoo.store import Catalogue, CatalogueError
 from toy import NAMES
 
@@ -251,9 +252,9 @@ def test_networks_with_batch_norm_are_fused_and_can_be_embedded(toy, networks, t
             rtol=1e-5,
             atol=1e-5,
         )
-    found = population.load(catalogue, ["ResNet8"], "test", toy.images)["ResNet8"]
+    found = population.load(catalogue, ["ResNet8"], "test", toy.images, "mine")["ResNet8"]
     assert len(found.flat) == 2 and len(
-        population.load(catalogue, ["ResNet8"], "train", toy.images)
+        population.load(catalogue, ["ResNet8"], "train", toy.images, "mine")
     )
     stored = Catalogue.load(toy.catalogue)
     for name in found.names:

@@ -20,7 +20,7 @@ from lib.zoo import store
 from lib.zoo.exchange import model_zoo_dataset, small_cnn_zoo
 from lib.zoo.exchange.formats import read
 from lib.zoo.exchange.importing import write_zoo
-from lib.zoo.exchange.network import ExchangeError
+from lib.zoo.exchange.opening import ExchangeError
 from lib.zoo.store import Catalogue
 from published_zoos import (
     KERAS,

@@ -12,22 +12,24 @@ import argparse
 import copy
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
 from lib import nets
 from lib.bench.embedder import counted, prepared
-from lib.config import Embedding, Exploration, Images, SingleExploration, Study, Training
+from lib.config import ClassifierSpace, ClassifierZoo, Embedding, Engine, Images, Study, Training
+from lib.config.experiments import LatentOptimization
 from lib.core.errors import InputError
+from lib.core.streams import Stream
 from lib.data.images import ImageSplit
 from lib.engine.training.memory import footprint
 from lib.engine.training.recipe import Recipe
-from lib.study import parse_study
+from lib.study import parse_study, read
 from lib.zoo.extract import shard_ranges
 
 # Images to train, validate and test on, and classes, of sources that are always the same.
@@ -78,11 +80,14 @@ class Kind:
     shape: tuple[int, int, int]
 
     @classmethod
-    def of(cls, cfg: Images, counts: Sequence[int] | None = None) -> Kind:
+    def of(
+        cls, cfg: Images, counts: Sequence[int] | None = None, where: str = "data.<data>"
+    ) -> Kind:
         """As many of each class as the config allows.
 
         Args:
             cfg: which images.
+            where: their place in the config, for messages.
             counts: images to train, validate and test on, and classes, of a folder.
 
         Raises:
@@ -90,8 +95,8 @@ class Kind:
         """
         if cfg.source not in PUBLISHED and counts is None:
             raise InputError(
-                f"how many images `images.source: {cfg.source}` has does not follow from a config; "
-                "say --counts TRAIN VALIDATION TEST CLASSES"
+                f"how many images `{where}.source: {cfg.source}` has does not follow from a "
+                "config; say --counts TRAIN VALIDATION TEST CLASSES"
             )
         *counts, classes = PUBLISHED.get(cfg.source, counts)
         most = math.inf if cfg.limit_per_class is None else cfg.limit_per_class * classes
@@ -114,52 +119,83 @@ class Kind:
         return counter.get_total_flops() / 2
 
 
-def costs(study: Study, kind: Kind) -> Iterator[Cost]:
-    """The long steps of a study's parts on images, which are of this kind."""
-    images = (kind.train + kind.validation + kind.test) * math.prod(kind.shape)
-    yield Cost("images", 0, 1, 0, 0, 0, images)
-    cfg, teacher = study.zoo, study.teacher
-    for name in study.architectures:
-        if name not in cfg.imported:
-            networks = (name, cfg.of(name).total, cfg.shard_size)
-            yield zoo(f"zoo: {name}", networks, cfg.training, study, kind)
+@dataclass(frozen=True)
+class Networks:
+    """Networks that are trained: where their random streams begin, how many, how many in a job."""
+
+    architecture: str
+    total: int
+    together: int
+    stream: Stream
+
+
+def kinds(study: Study, counts: Sequence[int] | None = None) -> dict[str, Kind]:
+    """The images that a study's spaces need, by the name of the data; shapes are left out.
+
+    Raises:
+        InputError: some are a folder, and no counts are given.
+    """
+    found = {name: study.data[name] for name in study.data_made}
+    return {
+        name: Kind.of(cfg, counts, f"data.{name}")
+        for name, cfg in found.items()
+        if isinstance(cfg, Images)
+    }
+
+
+def costs(study: Study, images: Mapping[str, Kind]) -> Iterator[Cost]:
+    """The long steps of a study's spaces of classifiers; `images` as `kinds` tells them."""
+    for name, kind in images.items():
+        size = (kind.train + kind.validation + kind.test) * math.prod(kind.shape)
+        yield Cost(f"data {name}", 0, 1, 0, 0, 0, size)
+    for name in study.zoos_made:
+        cfg = study.zoos[name]
+        if not isinstance(cfg, ClassifierZoo):
+            continue
+        for architecture in cfg.architectures or ():
+            if not cfg.source_of(architecture):
+                stream = Stream("zoo", study.seed, name, architecture)
+                total = cfg.of(architecture).total
+                networks = Networks(architecture, total, cfg.shard_size, stream)
+                step = f"zoo {name}: {architecture}"
+                yield zoo(step, networks, cfg.training, study.engine, images[cfg.data])
+    for name in study.made:
+        cfg = study.spaces[name]
+        if isinstance(cfg, ClassifierSpace):
+            yield from space(name, cfg, study, images[study.zoos[cfg.zoo].data])
+
+
+def space(name: str, cfg: ClassifierSpace, study: Study, kind: Kind) -> Iterator[Cost]:
+    """The long steps of a space, on images of this kind."""
+    names, teacher, wanted = cfg.architectures or (), cfg.teacher, cfg.experiments
     if teacher.architecture:
-        networks = (teacher.architecture, teacher.networks, 1)
-        yield zoo(f"teacher: {teacher.architecture}", networks, teacher.training, study, kind)
-    if "multiarch" in study.parts:
-        names, seeds = study.architectures, len(study.embedder.seeds)
-        yield embedder("embedder", study.embedder, names, seeds, kind)
-        for left_out in study.left_out:
-            seen, without = [name for name in names if name not in left_out], ", ".join(left_out)
-            seeds = len(study.unseen.seeds)
-            yield embedder(f"embedder without {without}", study.embedder, seen, seeds, kind)
-        runs = 2 * study.explore.optimization_starts  # latents, and fresh networks
-        yield optimised("optimisation, and controls", names, runs, study.explore, kind)
-    if "singlearch" in study.parts:
-        single, name = study.singlearch, study.singlearch.architecture
-        networks = (name, single.instances.total, single.shard_size)
-        yield zoo(f"one architecture: zoo of {name}", networks, single.training, study, kind)
-        cfg, label = single.embedder, "one architecture: embedder"
-        yield embedder(label, cfg, (name,), len(cfg.seeds), kind)
-        # From poor and from random latents, by latent and by weights; and fresh networks.
-        runs = 5 * single.explore.optimization_starts
-        label = "one architecture: optimisation, and controls"
-        yield optimised(label, (name,), runs, single.explore, kind)
+        stream = Stream("space", study.seed, name, "teacher")
+        networks = Networks(teacher.architecture, teacher.networks, 1, stream)
+        step = f"{name}: teacher, {teacher.architecture}"
+        yield zoo(step, networks, teacher.training, study.engine, kind)
+    yield embedder(f"{name}: embedder", cfg.embedder, names, len(cfg.embedder.seeds), kind)
+    for left_out in cfg.left_out:
+        seen, without = [one for one in names if one not in left_out], ", ".join(left_out)
+        seeds = len(wanted.unseen.seeds) if wanted.unseen else 0
+        yield embedder(f"{name}: embedder without {without}", cfg.embedder, seen, seeds, kind)
+    if wanted.latent_optimization:
+        step = f"{name}: optimisation, and controls"
+        yield optimised(step, names, wanted.latent_optimization, kind)
 
 
-def zoo(step: str, names: tuple[str, int, int], cfg: Training, study: Study, kind: Kind) -> Cost:
-    """Training some networks; `names`: their architecture, how many, and how many in a job."""
-    architecture, total, size = names
-    epochs = sum(Recipe.of(cfg, (study.seed, architecture, i)).epochs for i in range(total))
-    width = study.zoo.width if study.zoo.kernels == "vmap" else size
+def zoo(step: str, networks: Networks, cfg: Training, engine: Engine, kind: Kind) -> Cost:
+    """Training some networks on images of this kind."""
+    total, size, architecture = networks.total, networks.together, networks.architecture
+    epochs = sum(Recipe.of(cfg, networks.stream.of(i)).epochs for i in range(total))
+    width = engine.width if engine.kernels == "vmap" else size
     one = footprint(
         lambda: kind.build(architecture),
         cfg,
         kind.empty(kind.train),
         kind.empty(kind.validation),
-        study.zoo.kernels,
+        engine.kernels,
     )
-    running = min(width, total) if study.zoo.kernels == "vmap" else 1
+    running = min(width, total) if engine.kernels == "vmap" else 1
     memory = one.need(min(size, total), min(width, size, total), min(running, size))
     images = 4 * (kind.train + kind.validation) * math.prod(kind.shape)
     return Cost(
@@ -187,30 +223,24 @@ def embedder(
     return Cost(step, 0, seeds, seeds * cfg.steps, seeds * cfg.steps * done)
 
 
-def optimised(
-    step: str,
-    architectures: Sequence[str],
-    each: int,
-    explore: Exploration | SingleExploration,
-    kind: Kind,
-) -> Cost:
-    """Optimisation, and its controls: `each` runs for every architecture."""
+def optimised(step: str, architectures: Sequence[str], cfg: LatentOptimization, kind: Kind) -> Cost:
+    """Optimisation of latents, and of weights and of fresh networks as its controls."""
+    each = cfg.starts * (2 * len(cfg.start_from) + 1)
+    done = sum(TRAINED * cfg.steps * cfg.batch * kind.forward(name) for name in architectures)
     runs = each * len(architectures)
-    images = explore.optimization_steps * explore.optimization_batch
-    done = sum(TRAINED * images * kind.forward(name) for name in architectures)
-    return Cost(step, runs, 1, runs * explore.optimization_steps, each * done)
+    return Cost(step, runs, 1, runs * cfg.steps, each * done)
 
 
-def table(study: Study, kind: Kind, rate: float) -> str:
+def table(study: Study, images: Mapping[str, Kind], rate: float) -> str:
     """The costs of a study as a Markdown table, with their sum."""
-    found = list(costs(study, kind))
+    found = list(costs(study, images))
     total = Cost(
         "**in all**",
         sum(cost.networks for cost in found),
         sum(cost.jobs for cost in found),
         sum(cost.steps for cost in found),
         sum(cost.multiply_adds for cost in found),
-        max(cost.memory for cost in found),
+        max((cost.memory for cost in found), default=0),
         sum(cost.disk for cost in found),
     )
     rows = [
@@ -219,6 +249,20 @@ def table(study: Study, kind: Kind, rate: float) -> str:
         *(cost.row(rate) for cost in [*found, total]),
     ]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _somewhere(raw: Any) -> Any:
+    """A config whose images have a path: what a study takes does not depend on where they are."""
+    data = raw.get("data") if isinstance(raw, Mapping) else None
+    if not isinstance(data, Mapping):
+        return raw
+    placed = {
+        name: {"path": "anywhere", **cfg}
+        if isinstance(cfg, Mapping) and cfg.get("kind") == "images" and "url" not in cfg
+        else cfg
+        for name, cfg in data.items()
+    }
+    return {**raw, "data": placed}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -235,15 +279,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rate", type=float, default=1e4, help="10^9 multiply-adds a second")
     options = parser.parse_args(arguments)
     for path in options.configs:
-        raw = yaml.safe_load(path.read_text())
-        if "images" in raw and "url" not in raw["images"]:
-            raw["images"].setdefault("path", "anywhere")
         try:
-            study = parse_study(raw, str(path))
-            kind = Kind.of(study.images, options.counts)
+            study = parse_study(_somewhere(read(path)), str(path))
+            images = kinds(study, options.counts)
         except InputError as error:
             parser.error(str(error))
-        print(f"### `{path}`\n\n{table(study, kind, options.rate * 1e9)}\n")
+        print(f"### `{path}`\n\n{table(study, images, options.rate * 1e9)}\n")
     return 0
 
 

@@ -1,6 +1,6 @@
 """`python -m lib.bench.dag`: what planning a study costs, from a thousand networks to a million.
 
-Each row is one dry run of all that the multi-architecture part makes of an empty folder: the
+Each row is one dry run of all that the space `multiarch` makes of an empty folder: the
 workflow is read and every job planned, as before any run. Its baseline is reading the workflow
 alone (`snakemake --list-rules`), measured beside it.
 """
@@ -86,13 +86,13 @@ def measure(networks: int, shard_size: int, folder: Path) -> Planned:
     """
     each, tenth = networks // ARCHITECTURES, networks // ARCHITECTURES // 10
     counts = {"train": each - 2 * tenth, "validation": tenth, "test": tenth}
-    zoo = json.dumps({"instances": counts, "shard_size": shard_size})
-    study = ["--config", f"zoo={zoo}", 'parts=["multiarch"]']
+    zoos = json.dumps({"digits": {"instances": counts, "shard_size": shard_size}})
+    study = ["--config", f"zoos={zoos}", 'spaces=["multiarch"]']
     _, alone = _run(folder, "--list-rules", *study)
     text, whole = _run(folder, "--dry-run", "--quiet", "rules", "reason", "host", *study)
     jobs = int(re.search(r"(?m)^total +(\d+)$", text)[1])
     return Planned(
-        "dry run of the multi-architecture part",
+        "dry run of the space multiarch",
         networks,
         shard_size,
         jobs,

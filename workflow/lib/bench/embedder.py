@@ -50,7 +50,8 @@ REFERENCE = "paper"
 KNOWN = 2  # networks of each architecture that an arm takes its statistics from
 # architectures, image [C, H, W], PRep of the reference: the paper's own, and the digits'
 FULL = ("LeNetLike", "VanillaCNN", "ResNet8", "ResNet32"), (3, 32, 32), (88, 10000)
-QUICK = Study().architectures, (1, 8, 8), None
+ZOO = Study().zoos["digits"]
+QUICK = ZOO.architectures, (1, 8, 8), None
 CLASSES = 10
 
 
@@ -210,9 +211,8 @@ def step(arm: Arm, architecture: str, observed: Tensor) -> None:
 
 def observation_share(cfg: Embedding) -> float:
     """How often a network is observed for each time that it is in a step, with the default zoo."""
-    study = Study()
-    networks = study.zoo.instances.train
-    return cfg.versions / cfg.visits(networks, networks * len(study.architectures))
+    networks = ZOO.instances.train
+    return cfg.versions / cfg.visits(networks, networks * len(ZOO.architectures))
 
 
 def prepared(

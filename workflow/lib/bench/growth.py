@@ -15,8 +15,9 @@ from multiprocessing import get_context
 
 from lib.bench.machine import resident
 from lib.bench.subjects import SUBJECTS
-from lib.config import Zoo, parse_memory
+from lib.config import parse_memory
 from lib.core.progress import track
+from lib.core.streams import Stream
 from lib.data.images import ImageSplit
 from lib.engine.training import Engine, train
 
@@ -59,13 +60,14 @@ def run(networks: int, epochs: int = EPOCHS) -> Growth:
 
     torch.set_num_threads(1)
     subject = SUBJECTS[0]
-    images, zoo = subject.data(), Zoo()
+    images, asked = subject.data(), EngineSettings()
     validation = ImageSplit(images.x[:VALIDATION], images.y[:VALIDATION], images.classes, "", "")
     cfg = subject.training().model_copy(update={"epochs": epochs})
-    engine = Engine(zoo.kernels, max_memory=parse_memory(zoo.max_memory))
+    engine = Engine(asked.kernels, max_memory=parse_memory(asked.max_memory))
     before, start = resident(), time.perf_counter()
-    names = [("bench", subject.architecture, k) for k in range(networks)]
-    train(subject.build, names, cfg, images, validation, engine)
+    stream = Stream("bench", subject.architecture)
+    streams = [stream.of(k) for k in range(networks)]
+    train(subject.build, streams, cfg, images, validation, engine=engine)
     seconds, after = time.perf_counter() - start, resident("VmHWM")
     grown = None if before is None or after is None else after - before
     return Growth(

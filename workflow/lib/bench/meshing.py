@@ -19,7 +19,8 @@ import torch
 
 from lib.bench.machine import cpu_name
 from lib.config import FieldTraining
-from lib.core.repro import atomic, seed_for
+from lib.core.atomic import atomic
+from lib.core.streams import Stream
 from lib.data import chairs, meshing, sdf
 from lib.data.meshes import normalised
 from lib.engine import ensemble
@@ -91,7 +92,7 @@ def trained(
     """Fields of the first `count` procedural chairs, and their number."""
     samples = []
     for number in range(count):
-        rng = np.random.default_rng(seed_for("bench", "chair", number))
+        rng = Stream("bench", "chair", number).numpy()
         vertices, faces = chairs.chair(chairs.draw(rng))
         samples.append(sdf.sample(normalised(vertices), faces, SAMPLES, rng, near=NEAR))
     points, distances = (np.stack(part) for part in zip(*samples, strict=True))
@@ -99,8 +100,8 @@ def trained(
     def build() -> torch.nn.Module:
         return build_field("SIREN", widths, OMEGA)
 
-    names = [("bench", "meshing", number) for number in range(count)]
-    stack, net = train_fields(build, names, training, points, distances).stack, build()
+    streams = [Stream("bench", "meshing", number) for number in range(count)]
+    stack, net = train_fields(build, streams, training, points, distances).stack, build()
 
     @torch.inference_mode()
     def field(which: np.ndarray, points: np.ndarray) -> np.ndarray:

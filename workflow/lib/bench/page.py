@@ -44,8 +44,8 @@ def render(rows: Sequence[Row], grown: Sequence[Growth]) -> str:
     first = rows[0]
     lead = (
         f"{first.cpu}, {first.processes} processes, one on each core; {first.date}. Baseline: the "
-        "fastest loop over single networks that torch gave, in the same run. docs/engine.md says "
-        "what is counted."
+        "fastest loop over single networks that torch gave, in the same run. "
+        "docs/results/speed.md says what is counted."
     )
     parts = [
         ("Networks per hour", by_subject(rows, "networks_per_hour", "Networks per hour"), ""),

@@ -11,7 +11,7 @@ without it:
   twice.
 
 `VARIANTS` are the choices that differ by architecture; the benchmark tries them and keeps the
-fastest. docs/engine.md says what else was tried.
+fastest. docs/results/speed.md says what else was tried.
 """
 
 from __future__ import annotations

@@ -3,13 +3,22 @@
 `config/README.md` and `config/schema.json` are generated from it (`python -m lib config`).
 """
 
-from lib.config.embedding import Embedding, LossWeights
-from lib.config.images import Augmentation, Images
+from lib.config.data import Augmentation, Data, Images, Shapes
+from lib.config.embedding import Embedding, LossWeights, uses_teacher
+from lib.config.engine import Engine
 from lib.config.jobs import Jobs
-from lib.config.multiarch import Controls, Exploration, Unseen
-from lib.config.shapes import FieldTraining, ShapeExploration, Shapes
-from lib.config.singlearch import SingleArch
-from lib.config.singlearch_explore import SingleExploration
+from lib.config.spaces import (
+    FIELDS,
+    ONE,
+    SEVERAL,
+    ClassifierExperiments,
+    ClassifierSpace,
+    Controls,
+    FieldExperiments,
+    FieldSpace,
+    Space,
+    Teacher,
+)
 from lib.config.study import Study
 from lib.config.types import (
     Block,
@@ -20,32 +29,40 @@ from lib.config.types import (
     bounds,
     parse_memory,
 )
-from lib.config.zoo import Instances, Teacher, Training, Zoo
+from lib.config.zoos import ClassifierZoo, FieldTraining, FieldZoo, Instances, Training, Zoo
 
 __all__ = [
+    "FIELDS",
+    "ONE",
+    "SEVERAL",
     "Augmentation",
     "Block",
+    "ClassifierExperiments",
+    "ClassifierSpace",
+    "ClassifierZoo",
     "ConfigError",
     "Controls",
+    "Data",
     "Drawn",
     "Embedding",
-    "Exploration",
+    "Engine",
+    "FieldExperiments",
+    "FieldSpace",
     "FieldTraining",
+    "FieldZoo",
     "Images",
     "Instances",
     "Jobs",
     "Kernels",
     "LossWeights",
     "Precision",
-    "ShapeExploration",
     "Shapes",
-    "SingleArch",
-    "SingleExploration",
+    "Space",
     "Study",
     "Teacher",
     "Training",
-    "Unseen",
     "Zoo",
     "bounds",
     "parse_memory",
+    "uses_teacher",
 ]

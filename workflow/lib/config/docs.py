@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel
 
-from lib.config import ConfigError, Study
+from lib.config import FIELDS, ONE, SEVERAL, ConfigError, Study
+from lib.config.reference import Reference, differences
+from lib.config.types import NAMES
+from lib.config.wording import allowed, kind_of, nested, scalar
 from lib.core.repro import atomic
 
 WIDTH = 100
@@ -21,14 +23,31 @@ INTRODUCTION = f"""\
 
 <!-- {NOTICE} -->
 
-`config.yaml` is the default study, with every key written out. Nothing else need be given; every
-other file holds only what it changes.
+A study is `data`, what networks are functions of; `zoos`, populations of networks over data; and
+`spaces`, latent spaces over zoos, each with a report. All of them have names, and there may be any
+number of each. `config.yaml` is the default study, with every key written out. Nothing else need be
+given; every other file holds only what it adds or changes.
 
 ```
 snakemake --cores 8                                              # the default study
 snakemake --cores 8 --configfile config/tiny.yaml                # another study
 snakemake --cores 8 --config seed=3                              # one value of the default study
-snakemake --cores 8 --config 'zoo={{"instances": {{"train": 20}}}}'  # one value inside a block
+snakemake --cores 8 --config 'engine={{"width": 20}}'              # one value inside a block
+snakemake --cores 8 --config 'spaces=[shapes]'                   # one space of the default study
+```
+
+A zoo of your own with a full report, trained elsewhere or by anyone:
+
+```yaml
+name: mine
+results: results/mine
+data:
+  pictures: {{kind: images, source: folder, path: pictures, size: 32, channels: 3,
+    mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25]}}
+zoos:
+  downloaded: {{data: pictures, imported: path/to/zoo}}
+spaces:
+  mine: {{zoo: downloaded}}
 ```
 
 A file given with `--configfile` is merged over `config.yaml`: blocks key by key, lists as a whole.
@@ -36,16 +55,25 @@ A file given with `--configfile` is merged over `config.yaml`: blocks key by key
 starts, with the field, the value and what is allowed. A study of your own should have its own
 `results` folder, or it replaces what the other study made.
 
+A run without targets makes the spaces that your files name under `spaces`, or all of the default
+study where they name none. A list there, `spaces: [multiarch]`, replaces no block: it chooses.
+Networks are made only of the zoos that these spaces need. `experiments` of a space is a list of
+names, or a block for each name that holds its settings; without it, a space is asked all that its
+architectures allow. In a space of the default study a list chooses among what it is asked there,
+or adds to it; `null` in the place of a block asks for one less.
+
 `tiny.yaml` is a study of a minute, for trying things out and for the tests; `paper.yaml` is the
 default study with the paper's embedder. `schema.json` lets an editor check and complete a file; its
 first line is then `# yaml-language-server: $schema=schema.json`.
 
-The names below are the blocks as they are nested: `zoo.training` is the block `training` inside
-the block `zoo`. Defaults are those of the default study.
+The names below are the blocks as they are nested: `zoos.NAME.training` is the block `training`
+inside an entry of `zoos`. Every block is described once, where it first occurs; where it occurs
+again, the column `default` says what is different there.
 """
 HEADER = f"""\
 # The default study: every key at its default. {NOTICE}
 # A study of your own holds only the keys it changes; config/README.md describes how it is chosen.
+# What a key means is said where it first occurs.
 """
 
 
@@ -84,82 +112,103 @@ def drift(folder: str | Path, model: type[BaseModel] = Study) -> list[str]:
     ]
 
 
+def readme(model: type[BaseModel] = Study) -> str:
+    """The reference: what a study is made of, and a table for each kind of block."""
+    parts = [INTRODUCTION, *Reference(model.model_json_schema()).tables()]
+    if model is Study:
+        parts.append(_embedders())
+    return "\n".join(parts[:2]) + "".join(f"\n\n{part}" for part in parts[2:]) + "\n"
+
+
+def _embedders() -> str:
+    """How the embedders that spaces start from differ."""
+    one, several, fields = (cfg.model_dump(mode="json") for cfg in (ONE, SEVERAL, FIELDS))
+    return f"""\
+## Embedders
+
+What the block `embedder` of a new space leaves out is as in the table above where the space has
+several architectures. Otherwise it differs from the table:
+
+- A space of one architecture: {", ".join(differences(one, several))}.
+- A space of fields: {", ".join(differences(fields, several))}."""
+
+
 def schema(model: type[BaseModel] = Study) -> str:
-    """The JSON schema of a study."""
+    """The JSON schema of a study, for editors: a file may leave out what others say."""
     body = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$comment": NOTICE,
-        **model.model_json_schema(),
+        **_loosened(model.model_json_schema()),
     }
     return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+
+
+def _loosened(part: Any) -> Any:
+    """A part of a schema without required keys, and with names where names are enough."""
+    if isinstance(part, list):
+        return [_loosened(one) for one in part]
+    if not isinstance(part, Mapping):
+        return part
+    found = {}
+    for key, value in part.items():
+        if key == "default":
+            found[key] = value
+        elif key == "oneOf":
+            found["anyOf"] = _loosened(value)
+        elif key not in ("required", NAMES):
+            found[key] = _loosened(value)
+    if part.get(NAMES):
+        names = {"type": "array", "items": {"type": "string"}}
+        kept = {key: found.pop(key) for key in ("description", "default") if key in found}
+        found = {"anyOf": [found, names], **kept}
+    return found
 
 
 def default_yaml(model: type[BaseModel] = Study) -> str:
     """The default study as YAML; each key with its description and what is allowed."""
     shape = model.model_json_schema()
-    lines = _yaml_block(shape, shape, model().model_dump(mode="json"), "")
+    lines = _yaml_block(shape, shape, model().model_dump(mode="json"), "", set())
     return HEADER + "\n".join(lines) + "\n"
 
 
-def readme(model: type[BaseModel] = Study) -> str:
-    """The reference: one table for each block, in the order of the file."""
-    shape = model.model_json_schema()
-    tables = _tables("", shape, shape, model().model_dump(mode="json"))
-    return INTRODUCTION + "\n" + "\n\n".join(tables) + "\n"
-
-
-def _tables(path: str, block: Mapping, shape: Mapping, values: Mapping | None) -> Iterator[str]:
-    title = f"## `{path}`" if path else "## The study"
-    rows = [
-        f"{title}\n",
-        f"{' '.join(block['description'].split())}\n",
-        "| key | allowed | default | description |",
-        "|---|---|---|---|",
-    ]
-    inner = []
-    for key, field in block["properties"].items():
-        place = f"{path}.{key}" if path else key
-        nested, many = _nested(field, shape)
-        value = values[key] if values else field.get("default")
-        if nested:
-            place += ".NAME" if many else ""
-            inner.append((place, nested, None if many else value))
-            allowed, default = _link(place, many), "see there"
-            if many or value is None:
-                default = f"`{_scalar(value)}`"
-        else:
-            allowed = _allowed(field, "`")
-            default = f"`{_scalar(value)}`" if values or "default" in field else "required"
-        cells = (f"`{key}`", allowed, default, field["description"])
-        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    yield "\n".join(rows)
-    for place, nested, value in inner:
-        yield from _tables(place, nested, shape, value)
-
-
-def _link(place: str, many: bool) -> str:
-    anchor = "".join(c for c in place.lower() if c.isalnum() or c in "_-")
-    return f"{'a block for each name: ' if many else ''}[{place}](#{anchor})"
-
-
-def _yaml_block(block: Mapping, shape: Mapping, values: Mapping, indent: str) -> list[str]:
+def _yaml_block(
+    block: Mapping, shape: Mapping, values: Mapping, indent: str, said: set[str]
+) -> list[str]:
+    """A block with its values; keys of a block whose title is in `said` go without words."""
     lines: list[str] = []
-    was_block = True
+    was_block, quiet = True, block.get("title") in said
+    said.add(block.get("title"))
     for key, field in block["properties"].items():
-        nested, many = _nested(field, shape)
-        is_block = bool(nested) and not many and values[key] is not None
-        if (is_block or was_block) and (lines or not indent):
+        blocks, many = nested(field, shape)
+        value = values[key]
+        is_block = bool(blocks) and isinstance(value, Mapping) and bool(value)
+        if (is_block or was_block) and (lines or not indent) and not quiet:
             lines.append("")
         was_block = is_block
-        words = field["description"]
-        if not nested:
-            words += f" [{_allowed(field)}]"
-        lines += _comment(words, indent)
-        if is_block:
-            lines += [f"{indent}{key}:", *_yaml_block(nested, shape, values[key], indent + "  ")]
-        else:
-            lines.append(f"{indent}{key}: {_scalar(values[key])}")
+        if not quiet:
+            words = field["description"] + ("" if blocks else f" [{allowed(field)}]")
+            lines += _comment(words, indent)
+        if not is_block:
+            lines.append(f"{indent}{key}: {scalar(value)}")
+            continue
+        lines.append(f"{indent}{key}:")
+        for name, inner in value.items() if many else [(None, value)]:
+            deeper = indent + "  "
+            if many:
+                lines += (
+                    ["", f"{deeper}{name}:"]
+                    if not lines[-1].endswith(f" {key}:")
+                    else [f"{deeper}{name}:"]
+                )
+                deeper += "  "
+            lines += _yaml_block(_one_of(blocks, inner), shape, inner, deeper, said)
     return lines
+
+
+def _one_of(blocks: list[Mapping], values: Mapping) -> Mapping:
+    """The block of these values: of several, the one of their `kind`."""
+    fitting = (one for one in blocks if kind_of(one) in (None, values.get("kind")))
+    return next(fitting, blocks[0])
 
 
 def _comment(words: str, indent: str) -> list[str]:
@@ -174,69 +223,3 @@ def _comment(words: str, indent: str) -> list[str]:
         break_on_hyphens=False,
     )
     return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
-
-
-def _nested(field: Mapping, shape: Mapping) -> tuple[Mapping | None, bool]:
-    """The block that a field holds, or None, and whether it holds any number of them."""
-    for option in (field, *field.get("anyOf", ())):
-        for inside, many in (
-            (option, False),
-            (option.get("additionalProperties"), True),
-            (option.get("items"), True),
-        ):
-            if isinstance(inside, Mapping) and "$ref" in inside:
-                return shape["$defs"][inside["$ref"].rpartition("/")[2]], many
-    return None, False
-
-
-def _scalar(value: Any) -> str:
-    """A plain value on one line of YAML."""
-    text = yaml.safe_dump(
-        value, default_flow_style=True, width=10**9, allow_unicode=True, sort_keys=False
-    )
-    return text.removesuffix("\n").removesuffix("\n...")
-
-
-def _allowed(field: Mapping, tick: str = "") -> str:
-    """What a plain field may hold, from its part of the JSON schema."""
-    for several in ("anyOf", "oneOf"):
-        if several in field:
-            return " or ".join(_allowed(option, tick) for option in field[several])
-    if "const" in field or "enum" in field:
-        values = field.get("enum", [field.get("const")])
-        return ", ".join(f"{tick}{_scalar(value)}{tick}" for value in values)
-    kind = field.get("type", "any value")
-    if kind == "object" and isinstance(field.get("additionalProperties"), Mapping):
-        return f"for each name: {_allowed(field['additionalProperties'], tick)}"
-    if kind == "object" and "description" in field:
-        words = field["description"]
-        return words if tick else words.replace("`", "")
-    if kind == "null":
-        return f"{tick}null{tick}"
-    if kind == "boolean":
-        return f"{tick}true{tick}, {tick}false{tick}"
-    if kind == "array":
-        return _list(field, tick)
-    if kind == "string":
-        if "pattern" in field:
-            return f"text matching {tick}{field['pattern']}{tick}"
-        return "text, not empty" if field.get("minLength") else "text"
-    name = {"integer": "whole number", "object": "block"}.get(kind, kind)
-    bounds = [
-        f"{sign} {field[key]:g}"
-        for key, sign in (
-            ("minimum", "≥"),
-            ("exclusiveMinimum", ">"),
-            ("maximum", "≤"),
-            ("exclusiveMaximum", "<"),
-        )
-        if key in field
-    ]
-    return " ".join([name, " and ".join(bounds)]).strip()
-
-
-def _list(field: Mapping, tick: str) -> str:
-    if "prefixItems" in field:
-        return f"list: {'; '.join(_allowed(item, tick) for item in field['prefixItems'])}"
-    least = f", at least {field['minItems']}" if field.get("minItems") else ""
-    return f"list of {_allowed(field.get('items', {}), tick)}{least}"

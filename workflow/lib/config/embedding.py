@@ -41,8 +41,10 @@ class LossWeights(Block):
 class Embedding(Block):
     """The latent space: the arm that encodes and decodes networks, and how it is trained."""
 
-    arm: str = Field("probing", description="which embedder; a file of `lib/embed` each")
-    options: dict[str, Any] = Field({}, description="keys of the arm's own (`docs/extend.md`)")
+    arm: str = Field("probing", description="which embedder; a file of `lib/embed/arms` each")
+    options: dict[str, Any] = Field(
+        {}, description="keys of the arm's own (`docs/guides/extend.md`)"
+    )
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         (0,), min_length=1, description="one embedder is trained and evaluated per seed"
     )
@@ -81,8 +83,8 @@ class Embedding(Block):
     temperature: Rate = Field(4.0, description="temperature of distillation")
     temperature_unit: Literal["logit", "spread"] = Field(
         "logit",
-        description="space of one architecture: what the temperature is counted in; `spread`: the "
-        "standard deviation of the target network's own logits, so that all weigh the same",
+        description="what the temperature of distillation from the very network is counted in; "
+        "`spread`: the standard deviation of its own logits, so that all networks weigh the same",
     )
     versions: Count = Field(
         32, description="versions of each training network to encode: itself and noisy ones"
@@ -97,11 +99,11 @@ class Embedding(Block):
     )
     weights: LossWeights = Field(LossWeights(), description="weights of the losses")
     select_every: Count = Field(250, description="steps between checkpoints that may be selected")
-    select_by: Literal["agreement", "accuracy"] = Field(
+    select_by: Literal["agreement", "accuracy", "error"] = Field(
         "agreement",
-        description="the kept checkpoint is best at agreement of decoded validation networks with "
-        "their own targets plus accuracy at the inner points, or at mean accuracy of both (one "
-        "architecture: at agreement, or at keeping each network's accuracy)",
+        description="what the kept checkpoint is best at, on validation networks. `agreement`: of "
+        "decoded networks with their own targets, plus accuracy at the inner points; `accuracy`: "
+        "mean accuracy of both; `error`: keeping each network's accuracy as it is",
     )
     threads: Count = Field(
         1, description="threads of the training job; part of the result's definition"
@@ -131,3 +133,10 @@ class Embedding(Block):
             ValidationError: the result is no valid block.
         """
         return Embedding.model_validate(self.merged(changes))
+
+
+def uses_teacher(embedding: Embedding, architectures: int) -> bool:
+    """Whether training such an embedder, of so many architectures, takes the teacher's outputs."""
+    weights = embedding.weights
+    between = architectures > 2 and weights.interpolation and weights.interpolation_teacher
+    return bool(weights.teacher or between)

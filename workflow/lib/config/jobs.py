@@ -16,7 +16,7 @@ class Jobs(Block):
     memory: Memory = Field(
         "4 GiB",
         description="main memory of a job: megabytes, or text such as `4 GiB`; where shards are "
-        "trained on the CPU it is `zoo.max_memory` and a bit, which those jobs keep to",
+        "trained on the CPU it is `engine.max_memory` and a bit, which those jobs keep to",
     )
     runtime: Count = Field(120, description="minutes until a job is given up")
     on_gpu: dict[str, int | str] = Field(

@@ -1,120 +1,160 @@
-"""A whole study: every block, and what has to fit together."""
+"""A whole study: data, zoos and spaces by name; and the default study."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr
 
-from lib.config.embedding import Embedding
-from lib.config.images import Images
+from lib.config import experiments as asked
+from lib.config.data import Data, Images, Shapes
+from lib.config.engine import Engine
 from lib.config.jobs import Jobs
-from lib.config.multiarch import Controls, Exploration, Unseen
-from lib.config.shapes import Shapes
-from lib.config.singlearch import SingleArch
-from lib.config.types import Block, Count, Name
-from lib.config.zoo import Teacher, Zoo
+from lib.config.spaces import (
+    FIELDS,
+    ONE,
+    SEVERAL,
+    ClassifierExperiments,
+    ClassifierSpace,
+    FieldSpace,
+    Space,
+    Teacher,
+)
+from lib.config.types import NAMES, Block, Count, Name
+from lib.config.zoos import ClassifierZoo, FieldZoo, Instances, Training, Zoo
 
-# The blocks that each part's results depend on; both spaces of networks ask the teacher, which is
-# a network of the zoo.
-COMMON = {"name", "seed", "results", "threads"}
-NETWORKS = COMMON | {"device", "images", "architectures", "zoo", "teacher", "controls"}
-DEPENDS_ON = {
-    "multiarch": NETWORKS | {"embedder", "explore", "unseen"},
-    "singlearch": NETWORKS | {"singlearch"},
-    "shapes": COMMON | {"shapes"},
+# Epochs that spread accuracies evenly from chance to the best, as the digits are trained below.
+EPOCHS = (1, 2, 3, 4, 4, 4, *[5] * 7, *[6] * 5, 7, 7, 8, 9, 12, 15, 20, 30)
+
+DATA = {"digits": Images(), "chairs": Shapes()}
+ZOOS = {
+    "digits": ClassifierZoo(
+        data="digits",
+        architectures=("LeNetLike", "VanillaCNN", "ResNet8", "ResNet14"),
+        instances=Instances(),
+    ),
+    "performance": ClassifierZoo(
+        data="digits",
+        architectures=("ResNet8",),
+        instances=Instances(train=800, validation=100, test=100),
+        shard_size=100,
+        training=Training(
+            epochs={"in_turn": EPOCHS},
+            batch_size=256,
+            optimizer="adam",
+            learning_rate=1e-3,
+            weight_decay=0.0,
+            checkpoint="final",
+        ),
+    ),
+    "chairs": FieldZoo(data="chairs"),
 }
-CHANGES_NOTHING = {"zoo": {"max_memory"}, "singlearch": {"ablations"}, "shapes": {"ablations"}}
+SPACES = {
+    "multiarch": ClassifierSpace(
+        zoo="digits",
+        embedder=SEVERAL,
+        experiments=ClassifierExperiments(
+            reconstruction=asked.Reconstruction(steps=334, batch=32),
+            interpolation=asked.Interpolation(pairs_within=0),
+            latent_optimization=asked.LatentOptimization(
+                schedule="constant", start_from=("training",)
+            ),
+            unseen=asked.Unseen(),
+            unseen_finetune=asked.UnseenFinetune(),
+            novelty=asked.Novelty(),
+            retrieval=asked.Retrieval(),
+        ),
+    ),
+    "singlearch": ClassifierSpace(
+        zoo="performance",
+        teacher=Teacher(zoo="digits"),
+        embedder=ONE,
+        experiments=ClassifierExperiments(
+            reconstruction=asked.Reconstruction(),
+            interpolation=asked.Interpolation(),
+            latent_optimization=asked.LatentOptimization(),
+            property_prediction=asked.PropertyPrediction(),
+            sampling=asked.Sampling(),
+            novelty=asked.Novelty(),
+            retrieval=asked.Retrieval(),
+            arithmetic=asked.Arithmetic(),
+        ),
+    ),
+    "shapes": FieldSpace(zoo="chairs", embedder=FIELDS),
+}
 
 
 class Study(Block):
-    """A whole study."""
+    """A whole study: what networks are functions of, the zoos, and the spaces over them."""
 
     name: Name = Field("digits", description="name of the study, shown in its reports")
     seed: int = Field(0, ge=0, description="every random stream derives from it")
     results: str = Field(
         "results", min_length=1, description="folder of everything the study makes"
     )
-    parts: tuple[Literal["multiarch", "singlearch", "shapes"], ...] = Field(
-        ("multiarch", "singlearch", "shapes"),
-        min_length=1,
-        description="the parts that a run without targets makes, each with a report of its own",
-    )
     device: Literal["cpu", "cuda"] = Field("cpu", description="where networks run")
     threads: Count = Field(
         1, description="threads of a job; part of the result's definition, never taken from --cores"
     )
+    engine: Engine = Field(Engine(), description="what computes the training of zoos")
     jobs: Jobs = Field(Jobs(), description="what jobs ask of a cluster")
-    images: Images = Field(Images(), description="the images")
-    architectures: tuple[str, ...] = Field(
-        ("LeNetLike", "VanillaCNN", "ResNet8", "ResNet14"),
-        min_length=2,
-        description="architectures in class order; the first and the last are the extremes between "
-        "which the space is interpolated",
+    data: dict[Name, Data] = Field(DATA, description="what networks are functions of, by name")
+    zoos: dict[Name, Zoo] = Field(
+        ZOOS, description="populations of networks, trained or imported, by name"
     )
-    zoo: Zoo = Field(Zoo(), description="the trained networks")
-    teacher: Teacher = Field(Teacher(), description="what decoded networks are pulled towards")
-    embedder: Embedding = Field(Embedding(), description="the latent space")
-    explore: Exploration = Field(Exploration(), description="what is looked at in it")
-    unseen: Unseen = Field(Unseen(), description="what it generates of architectures left out")
-    controls: Controls = Field(Controls(), description="what results are compared with")
-    ablations: dict[Name, dict[str, Any]] = Field(
-        {},
-        description="variants of the embedder that `snakemake ablations` trains and compares on "
-        "this study's zoo: keys of the block `embedder` that differ, by the variant's name",
+    spaces: dict[Name, Space] = Field(
+        SPACES,
+        description="latent spaces, each over a zoo, by name; a list of names instead chooses the "
+        "spaces that a run without targets makes",
+        json_schema_extra={NAMES: True},
     )
-
-    singlearch: SingleArch = Field(SingleArch(), description="the space of one architecture")
-    shapes: Shapes = Field(Shapes(), description="the space of shapes")
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Study:
-        if len(set(self.parts)) < len(self.parts):
-            raise ValueError(f"parts must differ, got {', '.join(self.parts)}")
-        if len(set(self.architectures)) < len(self.architectures):
-            raise ValueError(f"architectures must differ, got {', '.join(self.architectures)}")
-        if self.device == "cuda" and self.zoo.kernels == "compiled":
-            raise ValueError(
-                "zoo.kernels compiled run on the CPU alone; device cuda needs zoo.kernels vmap"
-            )
-        if self.device == "cpu" and self.zoo.precision != "float32":
-            raise ValueError(f"zoo.precision {self.zoo.precision} needs device cuda")
-        for field in ("overrides", "imported"):
-            for name in getattr(self.zoo, field):
-                if name not in self.architectures:
-                    raise ValueError(f"zoo.{field} names {name}, which is not in architectures")
-        inner = self.architectures[1:-1]
-        for names in self.left_out:
-            if not names or len(set(names)) < len(names):
-                raise ValueError(f"unseen.left_out: expected different names, got {list(names)}")
-            for name in names:
-                if name not in inner:
-                    raise ValueError(
-                        f"unseen.left_out names {name}, which does not lie between the extremes: "
-                        "what is left out is reached by interpolation between "
-                        f"{self.architectures[0]} and {self.architectures[-1]}, so it must be one "
-                        f"of {', '.join(inner) or 'the architectures between them, here none'}"
-                    )
-        if len({frozenset(names) for names in self.left_out}) < len(self.left_out):
-            raise ValueError("unseen.left_out names the same set twice")
-        return self
+    _chosen: tuple[str, ...] = PrivateAttr(())
 
     @property
-    def left_out(self) -> tuple[tuple[str, ...], ...]:
-        """The sets of architectures that are left out, each in class order where they are known."""
-        sets, inner = self.unseen.left_out, self.architectures[1:-1]
-        if sets is None:
-            return (inner,) if inner else ()
-        return tuple(tuple(sorted(names, key=[*inner, *names].index)) for names in sets)
+    def made(self) -> tuple[str, ...]:
+        """The spaces that a run without targets makes."""
+        return self._chosen or tuple(self.spaces)
 
-    def of(self, part: str) -> dict[str, Any]:
-        """What a part of the study depends on, as plain values; other parts may change freely."""
-        return self.model_dump(mode="json", include=DEPENDS_ON[part], exclude=CHANGES_NOTHING)
+    def making(self, names: Iterable[str]) -> Study:
+        """This study, a run of which makes these spaces."""
+        study = self.model_copy()
+        study._chosen = tuple(names)
+        return study
 
-    def variant(self, name: str) -> Embedding:
-        """The embedder of an ablation: this study's, with what the variant changes.
+    def zoos_of(self, space: str) -> tuple[str, ...]:
+        """The zoos that a space asks for: its own, and its teacher's where that is another."""
+        cfg, teacher = self.spaces[space], None
+        if isinstance(cfg, ClassifierSpace) and not cfg.teacher.architecture:
+            teacher = cfg.teacher.zoo
+        return tuple(dict.fromkeys(filter(None, (cfg.zoo, teacher))))
 
-        Raises:
-            ValidationError: the result is no valid block `embedder`.
+    @property
+    def zoos_made(self) -> tuple[str, ...]:
+        """The zoos that those spaces ask for."""
+        return tuple(dict.fromkeys(zoo for space in self.made for zoo in self.zoos_of(space)))
+
+    @property
+    def data_made(self) -> tuple[str, ...]:
+        """The data of those zoos."""
+        return tuple(dict.fromkeys(self.zoos[zoo].data for zoo in self.zoos_made))
+
+    def of(self, space: str, variants: bool = False) -> dict[str, Any]:
+        """What the results of a space depend on, as plain values; all else may change freely.
+
+        Args:
+            space: its name.
+            variants: whether the results of its variants are meant as well.
         """
-        return self.embedder.changed(self.ablations[name])
+        zoos = self.zoos_of(space)
+        return self.model_dump(
+            mode="json",
+            include={
+                **dict.fromkeys(("name", "seed", "results", "threads", "device", "engine"), True),
+                "data": {self.zoos[zoo].data for zoo in zoos},
+                "zoos": set(zoos),
+                "spaces": {space},
+            },
+            exclude={"engine": {"max_memory"}}
+            | ({} if variants else {"spaces": {space: {"variants"}}}),
+        )

@@ -9,9 +9,11 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     PlainSerializer,
     PlainValidator,
+    Tag,
     TypeAdapter,
     ValidationInfo,
     WithJsonSchema,
@@ -27,9 +29,10 @@ Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,99}$")]
 Kernels = Literal["compiled", "vmap"]
 Precision = Literal["float32", "tf32", "bf16"]
+NAMES = "names"  # says in the schema that a list of names may stand where blocks by name do
 UNITS = {"": 10**6, "MB": 10**6, "GB": 10**9, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 
 
@@ -94,6 +97,18 @@ class OwnDefaults(Block):
         if isinstance(value, Mapping) and isinstance(default, Block):
             return default.model_dump() | dict(value)
         return value
+
+
+def by_kind(first: type[Block], second: type[Block]) -> Any:
+    """The type of a block that is one of two, told apart by its key `kind`."""
+    kinds = [block.model_fields["kind"].default for block in (first, second)]
+
+    def kind(value: Any) -> str | None:
+        return value.get("kind") if isinstance(value, Mapping) else getattr(value, "kind", None)
+
+    return Annotated[
+        Annotated[first, Tag(kinds[0])] | Annotated[second, Tag(kinds[1])], Discriminator(kind)
+    ]
 
 
 class Drawn(Block):

@@ -73,7 +73,7 @@ def check(device: str) -> None:
     if device == "cuda" and not torch.backends.cuda.is_built():
         raise DeviceError(
             f"device is cuda, but this torch ({torch.__version__}) is a build for the CPU; "
-            "install one with CUDA (docs/cluster.md)"
+            "install one with CUDA (docs/guides/cluster.md)"
         )
 
 

@@ -1,11 +1,10 @@
-"""Reproducibility: named random streams, deterministic torch, digests, versions, code hashes."""
+"""Reproducibility: deterministic torch, digests, versions, code hashes."""
 
 from __future__ import annotations
 
 import ast
 import hashlib
 import importlib.metadata
-import operator
 import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,28 +29,6 @@ UNHASHED = (
     "lib.core.errors",
     "lib.core.progress",
 )
-
-
-def seed_for(*names: str | int) -> int:
-    """Seed of the random stream called `names`: 63 bits of a SHA-256 over them.
-
-    A stream depends on its name alone, never on how many streams were asked for before it, and not
-    on whether an integer is Python's or numpy's.
-
-    Raises:
-        TypeError: a part of the name is neither text nor an integer.
-    """
-    text = "\x1f".join(
-        f"str:{name}" if isinstance(name, str) else f"int:{operator.index(name)}" for name in names
-    )
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
-
-
-def generator(*names: str | int):
-    """A fresh CPU `torch.Generator` for the random stream called `names`."""
-    import torch
-
-    return torch.Generator().manual_seed(seed_for(*names))
 
 
 def deterministic(threads: int = 1, device: str = "cpu") -> None:

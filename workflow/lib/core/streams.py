@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, init=False)
 class Stream:
-    """A random stream, called by its names: text and whole numbers, from the general to the special.
+    """A random stream, called by its names: text and whole numbers, the general ones first.
 
     `Stream("zoo", 0).of("ResNet8", 3)` is `Stream("zoo", 0, "ResNet8", 3)`.
     """
@@ -31,7 +31,7 @@ class Stream:
         Raises:
             TypeError: a name is neither text nor an integer.
         """
-        kept = (name if isinstance(name, str) else operator.index(name) for name in names)
+        kept = (str(n) if isinstance(n, str) else int(operator.index(n)) for n in names)
         object.__setattr__(self, "names", tuple(kept))
 
     def of(self, *names: str | int) -> Stream:
@@ -40,7 +40,7 @@ class Stream:
 
     @property
     def seed(self) -> int:
-        """63 bits of a SHA-256 over the names; numpy's integers count as Python's."""
+        """63 bits of a SHA-256 over the names; numpy's texts and integers count as Python's."""
         text = "\x1f".join(f"{type(name).__name__}:{name}" for name in self.names)
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 

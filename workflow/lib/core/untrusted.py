@@ -1,6 +1,6 @@
 """What readers of files from elsewhere share: only plain files, and no more memory than they earn.
 
-`docs/security.md` says what is trusted, what is checked, and where.
+`docs/guides/security.md` says what is trusted, what is checked, and where.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from lib.config import Images
 from lib.core import devices
 from lib.core.atomic import atomic_hdf5
 from lib.core.repro import digest_arrays, file_sha256
+from lib.core.streams import Stream
 from lib.core.untrusted import plain_attribute, plain_dataset
 from lib.data.archive import DataError
 from lib.data.download import fetch
@@ -54,18 +55,21 @@ class ImageSplit:
         return tuple(-m / s for m, s in zip(self.mean, self.std, strict=True))
 
 
-def prepare(cfg: Images, seed: int, out: Mapping[str, str | Path]) -> None:
+def prepare(
+    cfg: Images, stream: Stream, out: Mapping[str, str | Path], where: str = "data.<data>"
+) -> None:
     """Read the images of a source, split them and write the files `out[split]`.
 
-    Fixed seed and configuration give the same bytes. A download is kept beside the output.
+    The same stream and configuration give the same bytes. A download is kept beside the output.
+    `where` is the place of `cfg` in the config, for messages.
 
     Raises:
         DataError: whatever is wrong with the source, naming the file; nothing is written then.
     """
     if cfg.source not in SOURCES:
         raise ImagesError(f"unknown image source {cfg.source!r}, known are {', '.join(SOURCES)}")
-    path = None if cfg.source == "digits" else _obtain(cfg, Path(out["train"]).parent)
-    raw = SOURCES[cfg.source](cfg, path, seed)
+    path = None if cfg.source == "digits" else _obtain(cfg, Path(out["train"]).parent, where)
+    raw = SOURCES[cfg.source](cfg, path, stream)
     for split in SPLITS:
         _check_split(raw, split, cfg)
     for split in SPLITS:
@@ -99,8 +103,10 @@ def load_split(path: str | Path, device: str = "cpu") -> ImageSplit:
     )
 
 
-def check_source(cfg: Images) -> None:
+def check_source(cfg: Images, where: str = "data.<data>") -> None:
     """See that a source that cannot be downloaded is there; nothing is read.
+
+    `where` is the place of `cfg` in the config, for messages.
 
     Raises:
         ImagesError: it is not.
@@ -109,19 +115,19 @@ def check_source(cfg: Images) -> None:
         return
     if not Path(cfg.path).exists():
         raise ImagesError(
-            f"images.path: {cfg.path}: no such file or folder; expected the images of source "
+            f"{where}.path: {cfg.path}: no such file or folder; expected the images of source "
             f"{cfg.source}"
         )
 
 
-def _obtain(cfg: Images, folder: Path) -> Path:
-    check_source(cfg)
+def _obtain(cfg: Images, folder: Path, where: str) -> Path:
+    check_source(cfg, where)
     if cfg.path is not None and (Path(cfg.path).exists() or not cfg.url):
         path = Path(cfg.path)
         if cfg.sha256 and (path.is_dir() or file_sha256(path) != cfg.sha256):
             found = "is a folder" if path.is_dir() else f"has SHA-256 {file_sha256(path)}"
             raise ImagesError(
-                f"images.path: {path} {found}, expected a file of SHA-256 {cfg.sha256}"
+                f"{where}.path: {path} {found}, expected a file of SHA-256 {cfg.sha256}"
             )
         return path
     if not (cfg.url and cfg.sha256):

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 
-from lib.core.repro import generator, seed_for
+from lib.core.streams import Stream
 from lib.data.archive import DataError
 from lib.data.chairs import chair, draw
 from lib.data.meshes import Mesh, load_meshes, normalised, read_mesh, write_mesh
@@ -17,20 +16,20 @@ from lib.data.meshes import Mesh, load_meshes, normalised, read_mesh, write_mesh
 PROCEDURAL = "procedural"
 
 
-def check(source: str) -> None:
-    """Refuse a source that is not there, before any work starts.
+def check(source: str, where: str = "data.<data>") -> None:
+    """Refuse a source that is not there, before any work starts; `where` is its block's place.
 
     Raises:
         DataError: there is nothing at this path.
     """
     if source != PROCEDURAL and not Path(source).exists():
         raise DataError(
-            f"shapes.source is {source!r}, which is neither `{PROCEDURAL}` nor the path of a "
+            f"{where}.source is {source!r}, which is neither `{PROCEDURAL}` nor the path of a "
             "folder or archive"
         )
 
 
-def unpack(source: str, folder: Path, seed: int) -> None:
+def unpack(source: str, folder: Path, stream: Stream) -> None:
     """Keep the meshes of a folder or archive that can be used, in the order they are drawn in.
 
     Writes `usable.csv` (file, mended), `left_out.csv` (file, reason) and a PLY file for each row of
@@ -40,7 +39,7 @@ def unpack(source: str, folder: Path, seed: int) -> None:
         DataError: the source cannot be read, or none of its meshes can be used.
     """
     usable, left_out = load_meshes(source)
-    order = torch.randperm(len(usable), generator=generator("shapes", seed, "order"))
+    order = torch.randperm(len(usable), generator=stream.of("order").torch())
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for place, mesh in enumerate(usable[i] for i in order.tolist()):
@@ -60,25 +59,31 @@ def left_out(folder: str | Path | None) -> pd.DataFrame:
     return pd.read_csv(Path(folder) / "left_out.csv", dtype=str)
 
 
-def shapes(folder: str | Path | None, instances: Sequence[int], seed: int) -> Iterator[Mesh]:
+def shapes(
+    folder: str | Path | None,
+    instances: Sequence[int],
+    stream: Stream,
+    where: str = "zoos.<zoo>",
+) -> Iterator[Mesh]:
     """The shapes of these numbers; a study with more of them begins with the same.
 
     Args:
         folder: of `unpack`; None for procedural chairs.
         instances: numbers of shapes.
-        seed: of the study.
+        stream: that of the data; a chair draws from a stream of its own below it.
+        where: the block of the config that asks for them, for messages.
 
     Raises:
         DataError: the source has fewer meshes that can be used.
     """
     if folder is None:
-        yield from (_chair(instance, seed) for instance in instances)
+        yield from (_chair(instance, stream) for instance in instances)
         return
     usable = pd.read_csv(Path(folder) / "usable.csv", dtype=str, keep_default_na=False)
     if len(usable) <= max(instances, default=-1):
         raise DataError(
             f"the source has {len(usable)} meshes that can be used ({len(left_out(folder))} were "
-            f"left out), the study needs {max(instances) + 1} or more; lower shapes.instances"
+            f"left out), the study needs {max(instances) + 1} or more; lower {where}.instances"
         )
     for instance in instances:
         mesh = read_mesh(_kept(Path(folder), instance))
@@ -90,7 +95,6 @@ def _kept(folder: Path, place: int) -> Path:
     return folder / f"{place:05d}.ply"
 
 
-def _chair(instance: int, seed: int) -> Mesh:
-    rng = np.random.default_rng(seed_for("shapes", seed, "chair", instance))
-    vertices, faces = chair(draw(rng))
+def _chair(instance: int, stream: Stream) -> Mesh:
+    vertices, faces = chair(draw(stream.of("chair", instance).numpy()))
     return Mesh(f"chair-{instance:04d}", normalised(vertices), faces)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from lib.config import Images
-from lib.core.repro import generator
+from lib.core.streams import Stream
 from lib.data.archive import DataError
 
 Split = tuple[np.ndarray, np.ndarray]
@@ -26,19 +26,19 @@ class Raw(NamedTuple):
     splits: dict[str, Split]
 
 
-def digits(cfg: Images, path: Path | None, seed: int) -> Raw:
+def digits(cfg: Images, path: Path | None, stream: Stream) -> Raw:
     """scikit-learn's handwritten digits: 1,797 grey 8x8 images of values 0 to 16."""
     from sklearn.datasets import load_digits
 
     bundle = load_digits()
     pixels = bundle.images.astype(np.uint8)[:, None]
     labels = bundle.target.astype(np.int64)
-    rows = _three_ways(labels, cfg, "digits", seed)
+    rows = _three_ways(labels, cfg, "digits", stream)
     splits = {split: (pixels[rows[split]], labels[rows[split]]) for split in rows}
     return Raw("digits", tuple(map(str, bundle.target_names)), 16, _limited(splits, cfg))
 
 
-def cifar10(cfg: Images, path: Path, seed: int) -> Raw:
+def cifar10(cfg: Images, path: Path, stream: Stream) -> Raw:
     """CIFAR-10 as published: the last `validation` share of the training images validates.
 
     With the default share of 0.2 these are the paper's 40,000 / 10,000 / 10,000 images.
@@ -55,7 +55,7 @@ def cifar10(cfg: Images, path: Path, seed: int) -> Raw:
     return Raw("cifar10", classes, 255, _limited(splits, cfg))
 
 
-def folder(cfg: Images, path: Path, seed: int) -> Raw:
+def folder(cfg: Images, path: Path, stream: Stream) -> Raw:
     """Images by class, classes in alphabetical order (see `lib.data.folder.read_tree`).
 
     With folders train and test, the last `validation` share of each class by name validates;
@@ -70,7 +70,7 @@ def folder(cfg: Images, path: Path, seed: int) -> Raw:
     }
     if "all" in found:
         origin = dict.fromkeys(("train", "validation", "test"), "all")
-        rows = _three_ways(labels["all"], cfg, path, seed)
+        rows = _three_ways(labels["all"], cfg, path, stream)
     else:
         origin = {"train": "train", "validation": "train", "test": "test"}
         rows = dict(
@@ -89,7 +89,7 @@ def folder(cfg: Images, path: Path, seed: int) -> Raw:
     return Raw(path.name.split(".")[0], classes, 255, splits)
 
 
-def tiny_imagenet(cfg: Images, path: Path, seed: int) -> Raw:
+def tiny_imagenet(cfg: Images, path: Path, stream: Stream) -> Raw:
     """TinyImageNet as published: its validation images are the test images here.
 
     The last `validation` share of the training images of each class by number validates: with the
@@ -121,11 +121,11 @@ SOURCES: dict[str, Callable[..., Raw]] = {
 }
 
 
-def _three_ways(labels: np.ndarray, cfg: Images, where, seed: int) -> dict[str, np.ndarray]:
+def _three_ways(labels: np.ndarray, cfg: Images, where, stream: Stream) -> dict[str, np.ndarray]:
     """Rows of the three splits, at random within each class."""
-    rest, test = _parted(labels, cfg.test, where, generator("images", "test", seed))
+    rest, test = _parted(labels, cfg.test, where, stream.of("test").torch())
     train, validation = _parted(
-        labels[rest], cfg.validation, where, generator("images", "validation", seed)
+        labels[rest], cfg.validation, where, stream.of("validation").torch()
     )
     return {"train": rest[train], "validation": rest[validation], "test": test}
 

@@ -1,4 +1,4 @@
-"""What every embedder is made of: the spaces of its architectures and the interface of an arm."""
+"""What every embedder is made of: the families of its networks and the interface of an arm."""
 
 from __future__ import annotations
 
@@ -21,14 +21,30 @@ if TYPE_CHECKING:
     from lib.config import Embedding
 
 
+EMBEDDER = "embedder"  # what messages call an embedder's block if they do not know its place
+
+
 class EmbedderError(InputError):
     """An embedder cannot be built, loaded or used as asked."""
+
+
+class SettingError(EmbedderError):
+    """A key of an embedder's block is not as it has to be."""
+
+    def __init__(self, key: str, problem: str, where: str = EMBEDDER) -> None:
+        """Say that `key` of the block at `where` in the config `problem`: "must be lower"."""
+        super().__init__(f"{where}.{key} {problem}")
+        self.key, self.problem = key, problem
+
+    def at(self, where: str) -> SettingError:
+        """The same of a block whose place in the config is known."""
+        return SettingError(self.key, self.problem, where)
 
 
 class Arm(nn.Module, ABC):
     """An embedder: networks of several architectures to one latent space and back.
 
-    An arm is built from the spaces, its config and the shape of an image [C, H, W]; what it takes
+    An arm is built from the families, its config and the shape of an image [C, H, W]; what it takes
     from the training networks it takes in `prepare`. Its state dict holds all it needs.
 
     Attributes:
@@ -50,7 +66,7 @@ class Arm(nn.Module, ABC):
         self.options = self.read_options(cfg)
 
     def _apply(self, fn, recurse: bool = True) -> Arm:
-        # The spaces run beside the arm, outside its state dict, and have to follow it to a device.
+        # The families run beside the arm, outside its state dict, and have to follow it.
         for family in self.families.values():
             family.module._apply(fn)
         return super()._apply(fn, recurse)
@@ -60,20 +76,20 @@ class Arm(nn.Module, ABC):
         """The checked keys of the block `embedder.options`.
 
         Raises:
-            EmbedderError: naming the key, its value and what is allowed.
+            SettingError: naming the key, its value and what is allowed.
         """
         try:
             return cls.Options.model_validate(cfg.options)
         except ValidationError as error:
             found = faults(error, cls.Options)
-            raise EmbedderError(f"embedder.options of arm `{cfg.arm}`:\n{found}") from None
+            raise SettingError("options", f"of arm `{cfg.arm}`:\n{found}") from None
 
     @classmethod
     def check(cls, cfg: Embedding) -> None:
         """Refuse a config that no such arm can be built with, before any work starts.
 
         Raises:
-            EmbedderError: naming the field, its value and what is allowed.
+            SettingError: naming the key, its value and what is allowed.
         """
         cls.read_options(cfg)
 
@@ -88,10 +104,7 @@ class Arm(nn.Module, ABC):
         """Take statistics from training networks [n, P], their validation scores [n] and images."""
 
     def settle(self, networks: Mapping[str, Tensor], rng: torch.Generator) -> None:
-        """Take statistics from training networks [n, P] again, once all is learnt; an arm may.
-
-        Called for the space of one architecture.
-        """
+        """Take statistics from training networks [n, P] again, once all is learnt; an arm may."""
 
     @abstractmethod
     def observe(self, architecture: str, flat: Tensor) -> Tensor:

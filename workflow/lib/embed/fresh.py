@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lib import nets
-from lib.core.repro import generator, seed_for
+from lib.core.streams import Stream
 from lib.data.images import ImageSplit
 from lib.engine import ensemble
 from lib.nets.fuse import NORM_OF, bn_pairs, fuse_state, fused_skeleton
@@ -18,7 +18,7 @@ BATCH = 512  # images that batch norm takes its statistics from
 
 
 def fresh_networks(
-    architecture: str, images: ImageSplit, count: int, names: tuple, calibrated: bool = False
+    architecture: str, images: ImageSplit, count: int, stream: Stream, calibrated: bool = False
 ) -> Tensor:
     """Networks [count, P] of an architecture that nobody has trained, with batch norm fused.
 
@@ -26,7 +26,7 @@ def fresh_networks(
         architecture: a registered one.
         images: of the kind the networks are for.
         count: how many.
-        names: names of the random streams; network i is initialised from (*names, "init", i).
+        stream: network i is initialised from `stream.of("init", i)`.
         calibrated: batch norm takes its mean and variance from some of the images before it is
             fused, as a first forward pass would give it, instead of 0 and 1. No gradient is taken
             and no label read; it makes the scale of every layer fit.
@@ -38,11 +38,11 @@ def fresh_networks(
 
     module = build()
     pairs, layout = bn_pairs(module), Layout.of(fused_skeleton(module))
-    chosen = torch.randperm(len(images.x), generator=generator(*names, "images"))[:BATCH]
+    chosen = torch.randperm(len(images.x), generator=stream.of("images").torch())[:BATCH]
     states = []
     for i in range(count):
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed_for(*names, "init", i))
+            torch.manual_seed(stream.of("init", i).seed)
             one = build()
         if calibrated:
             _calibrate(one, images.x[chosen.to(images.x.device)])

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lib.config import Embedding
 from lib.nets.layout import Layout
 
 
@@ -17,6 +18,25 @@ def distillation(outputs: Tensor, targets: Tensor, temperature: float) -> Tensor
     wanted = F.log_softmax(targets / temperature, -1)
     given = F.log_softmax(outputs / temperature, -1)
     return temperature**2 * (wanted.exp() * (wanted - given)).sum(-1).mean(-1)
+
+
+def own_loss(outputs: Tensor, targets: Tensor, cfg: Embedding) -> Tensor:
+    """Distillation loss [n] of logits [n, B, K] from those of the very networks they stand for.
+
+    With `temperature_unit: spread` it does not change when a network's logits, and those of what
+    was decoded from it, are all multiplied by the same number: networks from chance to the best,
+    whose logits range as widely, then all weigh the same.
+    """
+    if cfg.temperature_unit == "spread":
+        spread = spread_of(targets)
+        outputs, targets = outputs / spread, targets / spread
+    return distillation(outputs, targets, cfg.temperature)
+
+
+def spread_of(outputs: Tensor) -> Tensor:
+    """Root mean square [n, 1, 1] of logits [n, B, K] around their mean over classes."""
+    centred = outputs - outputs.mean(-1, keepdim=True)
+    return centred.square().mean((-2, -1), keepdim=True).sqrt().clamp_min(1e-6)
 
 
 def labels(outputs: Tensor, y: Tensor) -> Tensor:

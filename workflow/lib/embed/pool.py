@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lib.core.progress import track
-from lib.core.repro import generator
+from lib.core.streams import Stream
 from lib.embed.arm import Arm
 from lib.engine import ensemble
 
@@ -30,13 +30,13 @@ class Pool:
 
     @classmethod
     @torch.no_grad()
-    def of(cls, arm: Arm, networks: Mapping[str, Tensor], versions: int, names: tuple) -> Pool:
-        """Perturb and observe training networks [n, P]; `names` are those of the random streams."""
+    def of(cls, arm: Arm, networks: Mapping[str, Tensor], versions: int, stream: Stream) -> Pool:
+        """Perturb and observe training networks [n, P]; each version draws from `stream`."""
         flat, seen = {}, {}
         for name, originals in networks.items():
             found = []
             for version in track(range(versions), f"versions of {name}"):
-                rng = generator(*names, "version", name, version)
+                rng = stream.of("version", name, version).torch()
                 changed = arm.perturb(name, originals, rng) if version else originals
                 found.append((changed, arm.observe(name, changed)))
             flat[name], seen[name] = (torch.stack(part, 1) for part in zip(*found, strict=True))
@@ -50,10 +50,11 @@ class Pool:
         """
         found = {}
         for name, flat in self.flat.items():
-            run = arm.families[name].run
-            own, noisy = run(flat[:, 0], x), flat[:, 1 : versions + 1].unbind(1)
-            shares = [ensemble.agreement(run(one, x), own).mean() for one in noisy]
-            if shares:
+            noisy = flat[:, 1 : versions + 1].unbind(1)
+            if noisy:
+                run = arm.families[name].run
+                own = run(flat[:, 0], x)
+                shares = [ensemble.agreement(run(one, x), own).mean() for one in noisy]
                 found[name] = torch.stack(shares).mean().item()
         return found
 

@@ -16,11 +16,12 @@ from torch import Tensor, nn
 
 from lib import nets
 from lib.config import Embedding
-from lib.core.repro import atomic, digest_arrays, versions
+from lib.core.atomic import atomic
+from lib.core.repro import digest_arrays, versions
 from lib.core.tensors import save_file
 from lib.core.untrusted import regular
 from lib.data.images import ImageSplit
-from lib.embed.arm import Arm, EmbedderError, find_arm
+from lib.embed.arm import EMBEDDER, Arm, EmbedderError, SettingError, find_arm
 from lib.engine.family import Family
 from lib.nets.fuse import Pairs, bn_pairs, fuse_state
 from lib.zoo.store import Catalogue
@@ -36,6 +37,7 @@ def make_arm(
     image: tuple[int, ...],
     classes: int,
     field: Mapping[str, Any] | None = None,
+    where: str = EMBEDDER,
 ) -> Arm:
     """A freshly initialised arm for these architectures and images [C, H, W].
 
@@ -45,6 +47,7 @@ def make_arm(
         image: shape of an input; (3,) for fields.
         classes: number of outputs; 1 for fields.
         field: for signed distance fields, widths and omega that they are built with.
+        where: the place of `cfg` in the config, for messages.
 
     Raises:
         EmbedderError: the arm does not take such a config, or a network is too large to embed.
@@ -57,7 +60,10 @@ def make_arm(
     for name, family in families.items():
         if family.layout.size > MOST:
             raise EmbedderError(f"a {name} of {family.layout.size} parameters cannot be embedded")
-    return find_arm(cfg.arm)(families, cfg, image, classes)
+    try:
+        return find_arm(cfg.arm)(families, cfg, image, classes)
+    except SettingError as error:
+        raise error.at(where) from None
 
 
 def card_of(images: ImageSplit, seed: int) -> dict[str, Any]:

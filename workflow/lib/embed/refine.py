@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
+from lib.core.streams import Stream
 from lib.embed.arm import Arm
 from lib.engine.descent import descend
 
@@ -18,10 +19,11 @@ def refine(
     arm: Arm,
     architecture: str,
     latents: Tensor,
-    names: tuple,
+    loss: Callable[[Run, torch.Generator], Tensor],
+    *,
+    stream: Stream,
     steps: int,
     rate: float,
-    loss: Callable[[Run, torch.Generator], Tensor],
     every: int = 0,
     watch: Callable[[int, Tensor], None] | None = None,
 ) -> Tensor:
@@ -31,22 +33,22 @@ def refine(
         arm: the embedder.
         architecture: what the latents are decoded as.
         latents: where to start.
-        names: names of the random streams; each step draws from one of its own.
-        steps: gradient steps.
-        rate: learning rate at the start.
         loss: from a function that runs the decoded networks on images and a generator to their
             losses [n].
+        stream: each step draws from a stream of its own below it.
+        steps: gradient steps.
+        rate: learning rate at the start.
         every: call `watch(step, latents)` every so many steps.
         watch: sees the latents while they move, and at the end.
     """
     return descend(
         latents,
-        names,
-        steps,
-        rate,
         lambda moved, rng: loss(lambda x: arm.run(architecture, moved, x), rng),
-        "refining",
-        lambda optimizer: CosineAnnealingLR(optimizer, steps),
-        every,
-        watch,
+        stream=stream,
+        steps=steps,
+        rate=rate,
+        what="refining",
+        schedule=lambda optimizer: CosineAnnealingLR(optimizer, steps),
+        every=every,
+        watch=watch,
     )

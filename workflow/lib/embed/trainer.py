@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from lib.config import Embedding
+from lib.core.atomic import atomic
 from lib.core.checkpoint import NOWHERE, Checkpoint, State
 from lib.core.progress import log, track
-from lib.core.repro import atomic, generator, seed_for
-from lib.embed.arm import Arm, EmbedderError
+from lib.core.streams import Stream
+from lib.embed.arm import EMBEDDER, Arm, SettingError
 
 WARM_UP = 50  # steps
 LOG_EVERY = 50  # steps
@@ -102,18 +103,25 @@ class Run:
         self.curves.rows = [tuple(row) for row in data["curves"]]
 
 
-def fit(arm: Arm, names: tuple, objective: Objective, checkpoint: Checkpoint = NOWHERE) -> Curves:
+def fit(
+    arm: Arm,
+    stream: Stream,
+    objective: Objective,
+    checkpoint: Checkpoint = NOWHERE,
+    where: str = EMBEDDER,
+) -> Curves:
     """Train `arm` in place and leave it at its best checkpoint by the objective's score.
 
     Args:
         arm: a prepared arm; its config says how it is trained.
-        names: names of its random streams; each step draws from some of its own.
+        stream: each step draws from streams of its own below it.
         objective: what it is trained for.
         checkpoint: where the state is saved now and then, and taken from if it is there already;
             that changes no bit of what comes out.
+        where: the place of the arm's block in the config, for messages.
 
     Raises:
-        EmbedderError: the loss is not finite.
+        SettingError: the loss is not finite.
     """
     cfg: Embedding = arm.cfg
     optimizer = torch.optim.Adam([p for p in arm.parameters() if p.requires_grad], fused=True)
@@ -123,11 +131,12 @@ def fit(arm: Arm, names: tuple, objective: Objective, checkpoint: Checkpoint = N
         log.info("resumed after step %d of %d", run.done, cfg.steps)
     steps = range(run.done, cfg.steps)
     for arm.step in track(steps, "steps", note=lambda: f"loss {latest[0]:.3f}"):
-        torch.manual_seed(seed_for(*names, "torch", arm.step))  # an arm may draw by itself
-        parts = objective.parts(generator(*names, "step", arm.step))
+        torch.manual_seed(stream.of("torch", arm.step).seed)  # an arm may draw by itself
+        parts = objective.parts(stream.of("step", arm.step).torch())
         loss = sum(getattr(cfg.weights, name) * part for name, part in parts.items())
         optimizer.zero_grad()
-        loss.backward()
+        if loss.requires_grad:  # not if networks were drawn that no part of the loss is about
+            loss.backward()
         if cfg.clip:
             torch.nn.utils.clip_grad_norm_(arm.parameters(), cfg.clip)
         for group in optimizer.param_groups:
@@ -135,9 +144,8 @@ def fit(arm: Arm, names: tuple, objective: Objective, checkpoint: Checkpoint = N
         optimizer.step()
         latest[0], run.done = loss.item(), arm.step + 1
         if not math.isfinite(latest[0]):
-            raise EmbedderError(
-                f"the embedder's loss is not finite at step {run.done}; "
-                "lower embedder.learning_rate"
+            raise SettingError(
+                "learning_rate", f"must be lower: the loss is not finite at step {run.done}", where
             )
         if run.done % LOG_EVERY == 0 or run.done == 1:
             values = {name: part.item() for name, part in parts.items()}

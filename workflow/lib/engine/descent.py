@@ -15,15 +15,16 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from lib.core.checkpoint import State, of_job
 from lib.core.progress import log, track
-from lib.core.repro import generator
+from lib.core.streams import Stream
 
 
 def descend(
     start: Tensor,
-    names: tuple,
+    loss: Callable[[Tensor, torch.Generator], Tensor],
+    *,
+    stream: Stream,
     steps: int,
     rate: float,
-    loss: Callable[[Tensor, torch.Generator], Tensor],
     what: str,
     schedule: Callable[[Optimizer], LRScheduler] | None = None,
     every: int = 0,
@@ -33,10 +34,10 @@ def descend(
 
     Args:
         start: where it starts, [n, ...].
-        names: names of the random streams; each step draws from one of its own.
+        loss: from the tensor and a generator to losses, whose sum is lowered.
+        stream: each step draws from a stream of its own below it.
         steps: gradient steps.
         rate: learning rate at the start.
-        loss: from the tensor and a generator to losses, whose sum is lowered.
         what: shown with the progress.
         schedule: makes what changes the learning rate; constant if left out.
         every: call `watch(step, tensor)` every so many steps.
@@ -55,7 +56,7 @@ def descend(
             run.seen[step] = run.x.detach().clone()
             watch(step, run.seen[step])
         run.optimizer.zero_grad()
-        loss(run.x, generator(*names, "step", step)).sum().backward()
+        loss(run.x, stream.of("step", step).torch()).sum().backward()
         run.step()
         kept.offer(run.state)
     kept.finish(run.state)

@@ -6,7 +6,7 @@ import math
 
 import pandas as pd
 
-from lib.evaluate.statistics import mean_interval
+from lib.experiments.statistics import mean_interval
 from lib.report import style
 from lib.report.blocks import Cell
 
@@ -23,6 +23,12 @@ def points(values: pd.Series) -> Cell:
     return Cell(style.points(mean), style.interval(low, high, style.points))
 
 
+def distance(values: pd.Series) -> Cell:
+    """Mean of distances of weights, in units of each layer's spread."""
+    mean, low, high = mean_interval(values)
+    return Cell(number(mean), style.interval(low, high, number, 2))
+
+
 def number(value: float, digits: int = 2) -> str:
     """A number as text; a dash where there is none."""
-    return f"{value:.{digits}f}".replace("-", "−") if math.isfinite(value) else "–"
+    return style.plain(value, digits) if math.isfinite(value) else "–"

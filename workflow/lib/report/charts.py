@@ -10,7 +10,8 @@ from xml.sax.saxutils import escape, quoteattr
 import plotly.graph_objects as go
 
 from lib.report.blocks import Figure
-from lib.report.style import FAINT, FONT, GRID, INK, MUTED, Look, layout
+from lib.report.methods import Look
+from lib.report.style import FAINT, FONT, GRID, INK, MUTED, layout
 
 WIDTH, PLOT, ROW = 640, 300, 22  # of a picture, in pixels: all of it, height of the axes, legend
 LEFT, RIGHT, TOP, BELOW = 64, 16, 40, 56

@@ -1,25 +1,58 @@
-"""Pages: templates filled and everything inlined, so that one file is the whole report."""
+"""Pages: sections and their blocks in one file with everything inlined."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import jinja2
 import plotly.offline
 import yaml
+from markupsafe import Markup
 
 from lib.report.assets import TEMPLATES
+from lib.report.blocks import Block, Hover, Scene, Verdict
 from lib.report.inputs import ReportError
-from lib.report.summary import Verdict
+from lib.report.section import Section, relative
 
 SUMMARY_OPEN, SUMMARY_CLOSE = '<script type="application/json" id="summary">', "</script>"
 RUN_OPEN, RUN_CLOSE = "<!--run-->", "<!--/run-->"
 
 
-def render(template: str, **values: object) -> str:
+def page(
+    title: str,
+    lead: str,
+    sections: Sequence[Section],
+    links: Mapping[str, str],
+    *,
+    headline: str = "",
+    name: str = "",
+) -> str:
+    """A whole page as HTML text; equal sections give equal text outside the run block.
+
+    Args:
+        title: its heading.
+        lead: what stands below the heading.
+        sections: in the order of the page.
+        links: where the files lie that blocks name as their source.
+        headline: what the index page says of it.
+        name: what the page is of, shown above the heading.
+    """
+    verdicts = [verdict for section in sections for verdict in section.verdicts]
+    return render(
+        "page.html.j2",
+        links,
+        title=title,
+        lead=lead,
+        name=name,
+        sections=sections,
+        turning=any(isinstance(block, Scene | Hover) for part in sections for block in part.blocks),
+        summary=summary(title, headline, verdicts, name),
+    )
+
+
+def render(template: str, links: Mapping[str, str], **values: object) -> str:
     """Fill a template of `workflow/report`; an unknown variable in it is an error."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -29,20 +62,26 @@ def render(template: str, **values: object) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals["inline"] = lambda name: (TEMPLATES / name).read_text()
-    environment.globals["plotly_js"] = plotly.offline.get_plotlyjs
+
+    def show(block: Block) -> Markup:
+        """A block, drawn by the macro that is named as its class."""
+        macros = environment.get_template(block.template).module
+        return getattr(macros, type(block).__name__.lower())(block)
+
+    environment.globals |= {
+        "inline": lambda name: Markup((TEMPLATES / name).read_text()),
+        "plotly_js": lambda: Markup(plotly.offline.get_plotlyjs()),
+        "links": links,
+        "show": show,
+    }
     return environment.get_template(template).render(**values)
 
 
-def relative(path: str | Path, base: str | Path) -> str:
-    """Link to `path` from a page in the folder `base`."""
-    return Path(os.path.relpath(path, base)).as_posix()
-
-
-def summary(title: str, headline: str, verdicts: Sequence[Verdict]) -> str:
-    """What the index page says of a report, as JSON that is safe inside a script element."""
+def summary(title: str, headline: str, verdicts: Sequence[Verdict], name: str = "") -> str:
+    """What the index page says of a page, as JSON that is safe inside a script element."""
     goals = [verdict for verdict in verdicts if verdict.state in ("reached", "short")]
     facts = {
+        "name": name,
         "title": title,
         "headline": headline,
         "reached": sum(goal.state == "reached" for goal in goals),
@@ -53,7 +92,12 @@ def summary(title: str, headline: str, verdicts: Sequence[Verdict]) -> str:
 
 
 def run_facts(run: Mapping) -> dict:
-    """The run information as the template shows it; parts that are missing are left out."""
+    """The run information as the template shows it; parts that are missing are left out.
+
+    Args:
+        run: `config` (plain data), `versions` and `digests` (text by name), `times`
+            ([{step, seconds}]) and `machine` (text by name, or a text).
+    """
     times = [(entry["step"], float(entry["seconds"])) for entry in run.get("times", ())]
     machine = run.get("machine", {})
     return {
@@ -79,9 +123,12 @@ def index_page(reports: Sequence[str | Path], base: str | Path, title: str = "Re
         reports: finished report pages; each says of itself what is shown here.
         base: folder in which the index page will lie (links are relative to it).
         title: heading of the page.
+
+    Raises:
+        ReportError: a file is missing or no page of this study.
     """
     cards = [{"href": relative(path, base), **_read_summary(path)} for path in reports]
-    return render("index.html.j2", title=title, cards=cards)
+    return render("index.html.j2", {}, title=title, cards=cards)
 
 
 def _read_summary(path: str | Path) -> dict:

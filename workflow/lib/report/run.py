@@ -1,4 +1,4 @@
-"""How a study was made: what a report's last section says, and its one sentence on the data."""
+"""How a space was made: what its page's last section says, and the sentence on its data."""
 
 from __future__ import annotations
 
@@ -20,59 +20,64 @@ SOURCES = {
 }
 
 
-def about(study: Study) -> str:
-    """What the networks and their images are, and what the encoder knows of them."""
-    images, names = study.images, ", ".join(study.architectures)
-    colour = "colour" if images.channels == 3 else "grey"
-    counts = {study.zoo.of(name).total for name in study.architectures}
+def about(study: Study, space: str) -> str:
+    """What the networks of a space are, what they are functions of, and how many there are."""
+    cfg = study.spaces[space]
+    zoo = study.zoos[cfg.zoo]
+    data = study.data[zoo.data]
+    if data.kind == "shapes":
+        count = zoo.instances.total
+        if data.source == "procedural":
+            return f"There are {count} shapes: chairs that the study makes itself."
+        return f"There are {count} shapes, from {Path(data.source).name}."
+    colour = "colour" if data.channels == 3 else "grey"
+    images = f"{SOURCES[data.source]} ({data.size}x{data.size} pixels, {colour})"
+    names = cfg.architectures
+    counts = {zoo.of(name).total for name in names}
     count = f"{min(counts)}" if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
+    if len(names) == 1:
+        own = "" if zoo.source_of(names[0]) else "each trained from an initialisation of its own "
+        return f"There are {count} of them, {own}to classify {images}."
     return (
-        f"{count} networks of each architecture ({names}), trained to classify "
-        f"{SOURCES[images.source]} ({images.size}x{images.size} pixels, {colour}). "
-        "An encoder knows a network's architecture from the layout of its weights."
+        f"{count} networks of each architecture ({', '.join(names)}), trained to classify "
+        f"{images}. An encoder knows a network's architecture from the layout of its weights."
     )
 
 
-def about_single(study: Study) -> str:
-    """What the networks of the performance zoo and their images are."""
-    images, single = study.images, study.singlearch
-    colour = "colour" if images.channels == 3 else "grey"
-    return (
-        f"There are {single.instances.total} of them, each trained from an initialisation of its "
-        f"own to classify {SOURCES[images.source]} ({images.size}x{images.size} pixels, {colour})."
-    )
+def run_facts(
+    study: Study,
+    space: str,
+    benchmarks: Iterable[str | Path],
+    artefacts: Iterable[str | Path],
+) -> dict:
+    """Config, versions, digests of artefacts, times of the jobs measured so far, the machine.
 
-
-def about_shapes(study: Study) -> str:
-    """What the shapes are."""
-    shapes, count = study.shapes, study.shapes.instances.total
-    if shapes.source == "procedural":
-        return f"There are {count} shapes: chairs that the study makes itself."
-    return f"There are {count} shapes, from {Path(shapes.source).name}."
-
-
-def run_facts(study: Study, benchmarks: str | Path, artefacts: Iterable[str | Path]) -> dict:
-    """Config, versions, digests of `artefacts`, times of the jobs measured so far, the machine.
-
-    The config holds what `study` was made from: of one part of a study, that part's alone.
+    Args:
+        study: the study; of it, what the space depends on is shown.
+        space: the name of the space.
+        benchmarks: Snakemake's benchmark files, or folders of them, below `<results>/benchmarks`.
+        artefacts: files below the folder of results whose content is told by its digest.
     """
     root = Path(study.results).absolute()
     return {
-        "config": study.model_dump(mode="json", exclude_unset=True),
+        "config": study.of(space),
         "versions": versions(),
         "digests": {
             Path(path).absolute().relative_to(root).as_posix(): content_digest(path)
             for path in artefacts
         },
-        "times": _times(Path(benchmarks)),
+        "times": _times(benchmarks, root / "benchmarks"),
         "machine": {"system": f"{platform.system()} {platform.machine()}", "cores": os.cpu_count()},
     }
 
 
-def _times(folder: Path) -> list[dict]:
+def _times(benchmarks: Iterable[str | Path], root: Path) -> list[dict]:
     """Seconds of each measured job, from Snakemake's benchmark files."""
+    files = set()
+    for path in (Path(path).absolute() for path in benchmarks):
+        files |= set(path.rglob("*.tsv")) if path.is_dir() else {path}
     found = []
-    for path in sorted(folder.rglob("*.tsv")):
-        step = path.relative_to(folder).with_suffix("").as_posix()
+    for path in sorted(path for path in files if path.is_file()):
+        step = path.relative_to(root).with_suffix("").as_posix()
         found += [{"step": step, "seconds": float(row["s"])} for row in rows_of(path)]
     return found

@@ -1,137 +1,201 @@
-"""Meshes on a page: few triangles in few bytes for `scenes.js`, and small pictures of them."""
+"""The turning meshes of a page on shapes: which mesh stands where, and the file that keeps them.
+
+A mesh is named `original/<shape>`, or by its path below the space's folder of meshes:
+`<experiment>/...`, without suffix.
+"""
 
 from __future__ import annotations
 
-import base64
-import io
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
+import pandas as pd
 
-from lib.data.meshes import read_mesh, simplified
+from lib.report.blocks import Scene, Shown
+from lib.report.inputs import ReportError
+from lib.report.meshes import small
+from lib.report.methods import look
+from lib.report.section import PageData, one, read
+from lib.report.style import percent
+from lib.report.surfaces import label, length, pieces
 
-TRIANGLES, FEWEST = 2000, 50  # of a mesh on a page
-# Bytes of all meshes on a page, and of all pictures: a page also holds 4.8 MB of plotly.js.
-MESHES, PICTURES = 6_000_000, 2_500_000
-TRIANGLE_BYTES = 12  # 9 bytes (with half a vertex), in base64
-PIXELS, FINER = 96, 3  # of a picture; it is drawn so much finer, for smooth edges
-YAW, PITCH = -0.6, 0.35  # radians; scenes.js begins with the same view
-# Towards the light, as the eye sees it: to the right, away, up. The same in scenes.js.
-LIGHT = np.array([-0.36, -0.52, 0.77])
-AMBIENT = 0.5
-COLORS = {
-    "original": "#6f7885",
-    "siren": "#3F97D2",
-    "decoded": "#C58A00",
-    "latent": "#C58A00",
-    "completed": "#C58A00",
-    "nearest": "#117733",
-    "mean": "#AA3377",
-    "weights": "#AA3377",
-    "scratch": "#AA3377",
-    "unseen": "#6f7885",
+SHOWN = 16  # test shapes whose meshes turn on the page, at most
+RECONSTRUCTED = ("siren", "decoded", "nearest", "mean")
+COMPLETED = ("completed", "scratch", "decoded")
+METHODS = {"latent", "weights", "unseen", *RECONSTRUCTED, *COMPLETED}
+
+
+def reconstruction(frame: pd.DataFrame) -> list[Scene]:
+    """Original, own field, decoded and controls side by side, shape by shape (the first seed's)."""
+    first = frame[frame["seed"] == frame["seed"].iloc[0]]
+    scores = first.drop_duplicates(["shape", "method"]).set_index(["shape", "method"])
+    methods = [name for name in RECONSTRUCTED if name in set(first["method"])]
+    choices = []
+    for shape in sorted(first["shape"].unique())[:SHOWN]:
+        panels = [(f"original/{shape}", "")]
+        for method in methods:
+            scored = _scored(scores.loc[(shape, method)])
+            panels.append((f"reconstruction/{method}/{shape}", scored))
+        text = f"{shape}: decoded IoU {percent(scores.loc[(shape, 'decoded')]['iou'])}"
+        choices.append(Shown(text, panels, [f"original/{shape}"]))
+    return [
+        Scene(
+            "scene-reconstruction",
+            "Test shape",
+            [label(method) for method in ("original", *methods)],
+            choices,
+            "Drag to turn all of them, or use the arrow keys. Under each: IoU with the original "
+            "and Chamfer distance to it, on the whole meshes.",
+            "reconstruction",
+        )
+    ]
+
+
+def interpolation(frame: pd.DataFrame) -> list[Scene]:
+    """For each pair of test shapes, the way through the latent space and through the weights."""
+    scenes = []
+    for pair, rows in frame.groupby("pair", sort=True):
+        methods = list(dict.fromkeys(rows["method"]))
+        at = rows.set_index(["point", "method"])
+        choices = []
+        for point in sorted(rows["point"].unique()):
+            some = [at.loc[(point, method)] for method in methods]
+            panels = [(f"interpolation/{row['mesh']}", _described(row)) for row in some]
+            choices.append(
+                Shown(f"{100 * some[0]['gamma']:.0f} %", panels, [name for name, _ in panels])
+            )
+        ends = rows.iloc[0]
+        scenes.append(
+            Scene(
+                f"scene-interpolation-{pair}",
+                "How far along",
+                [label(method) for method in methods],
+                choices,
+                "Above in the strip: in the latent space. Below: in the weights, whose ends are "
+                "the shapes' own fields.",
+                "interpolation",
+                slider=True,
+                title=f"From {ends['first']} to {ends['last']}",
+            )
+        )
+    return scenes
+
+
+def completion(frame: pd.DataFrame) -> list[Scene]:
+    """Shapes from a part of their surface, beside the original and what the whole field gives."""
+    methods = [name for name in COMPLETED if name in set(frame["method"])]
+    scores = frame.set_index(["shape", "method"])
+    choices = []
+    for shape in sorted(frame["shape"].unique())[:SHOWN]:
+        panels = [(f"original/{shape}", "")]
+        for method in methods:
+            panels.append((f"completion/{method}_{shape}", _scored(scores.loc[(shape, method)])))
+        choices.append(Shown(shape, panels, [f"original/{shape}"]))
+    return [
+        Scene(
+            "scene-completion",
+            "Test shape",
+            [label(method) for method in ("original", *methods)],
+            choices,
+            "Decoded: from the latent of the shape's whole field, for comparison.",
+            "completion",
+        )
+    ]
+
+
+def sampling(frame: pd.DataFrame) -> list[Scene]:
+    """New shapes, each beside the training shape that is nearest to it."""
+    choices = []
+    for method, rows in frame.groupby("method", sort=False):
+        for number, row in enumerate(rows.to_dict("records"), 1):
+            nearest = row["nearest"]
+            panels = [
+                (f"sampling/{row['mesh']}", pieces(row["parts"])),
+                (f"original/{nearest}" if nearest else "", nearest),
+            ]
+            near = f", Chamfer distance {length(row['chamfer'])}" if nearest else ""
+            choices.append(Shown(f"{label(method)} {number}{near}", panels, [panels[0][0]]))
+    return [
+        Scene(
+            "scene-sampling",
+            "Shape",
+            ["New shape", "Nearest training shape"],
+            choices,
+            "All of them are in the list and in the strip, in the order they were drawn.",
+            "sampling",
+        )
+    ]
+
+
+SCENES = {
+    "reconstruction": reconstruction,
+    "interpolation": interpolation,
+    "completion": completion,
+    "sampling": sampling,
 }
 
 
-def scenes(folder: str | Path, meshes: Iterable[str], pictures: Iterable[str]) -> dict:
-    """What a page holds of meshes that lie in a folder.
+def write_scenes(out: Path, tables: Mapping[str, Path], originals: Path, meshes: Path) -> int:
+    """Make the meshes of a page small, draw pictures of them, and keep both in one JSON file.
 
     Args:
-        folder: with the files `<name>.ply`.
-        meshes: names of those that can be turned, such as `decoded/shape-0070`.
-        pictures: names of those that have a picture; it is made of the first ones, as many as fit
-            into `PICTURES` bytes.
+        out: the file, `scenes.json`.
+        tables: CSVs by name: `latent_map`, whose shapes all have pictures, and those of the
+            space's experiments.
+        originals: folder of the original meshes, `<shape>.ply`.
+        meshes: folder of the meshes that experiments made, `<experiment>/...`.
 
     Returns:
-        `meshes` and `pictures`, by name: base64 as `encoded` makes it, and data URIs. Also
-        `triangles`, how many a mesh has at most: as many as fit into `MESHES` bytes.
+        How many meshes it holds.
 
     Raises:
-        DataError: a file is missing or cannot be read.
+        ReportError: a table is missing or lacks a column.
+        DataError: a mesh is missing or cannot be read.
     """
-    names = list(dict.fromkeys(meshes))
-    triangles = min(TRIANGLES, MESHES // (TRIANGLE_BYTES * max(len(names), 1)))
-    while True:
-        small = {name: _read(folder, name, triangles) for name in names}
-        packed = {name: encoded(*mesh) for name, mesh in small.items()}
-        # Open surfaces have more vertices than half their triangles.
-        over = sum(map(len, packed.values())) / MESHES
-        if over <= 1 or triangles <= FEWEST:
-            break
-        triangles = int(triangles / over)
-    seen, size = {}, 0
-    for name in dict.fromkeys(pictures):
-        mesh = small[name] if name in small else _read(folder, name, triangles)
-        drawn = picture(*mesh, color_of(name))
-        size += len(drawn)
-        if size > PICTURES:
-            break
-        seen[name] = drawn
-    return {"triangles": triangles, "meshes": packed, "pictures": seen}
+    frames = {name: read(Path(path), name, "fields") for name, path in tables.items()}
+    scenes = [scene for name in SCENES if name in frames for scene in SCENES[name](frames[name])]
+    pictures = [name for scene in scenes for choice in scene.choices for name in choice.pictures]
+    pictures += [f"original/{shape}" for shape in frames["latent_map"]["shape"].unique()]
+
+    def files(names: list[str]) -> dict[str, Path]:
+        return {name: _file(name, originals, meshes) for name in names}
+
+    turning = files([name for scene in scenes for name in scene.meshes])
+    made = small(turning, files(pictures), color_of)
+    made.write(Path(out))
+    return len(made.meshes)
 
 
-def _read(folder: str | Path, name: str, triangles: int) -> tuple[np.ndarray, np.ndarray]:
-    return simplified(*read_mesh(Path(folder) / f"{name}.ply"), triangles)
+def scenes_of(page: PageData, experiment: str) -> list[Scene]:
+    """The scenes of an experiment.
 
-
-def encoded(vertices: np.ndarray, faces: np.ndarray) -> str:
-    """A mesh in [-1, 1]^3 in base64: two uint32 (V, F), int16 [V, 3] / 32767, uint16 [F, 3].
-
-    Little-endian. A mesh of more than 65535 vertices does not fit: `ValueError`.
+    Raises:
+        ReportError: a mesh that its table names is not among those of the page.
     """
-    if len(vertices) > 0xFFFF:
-        raise ValueError(f"{len(vertices)} vertices are more than a page can number")
-    data = (
-        np.array([len(vertices), len(faces)], "<u4"),
-        np.rint(np.clip(vertices, -1, 1) * 32767).astype("<i2"),
-        np.asarray(faces).astype("<u2"),
-    )
-    return base64.b64encode(b"".join(part.tobytes() for part in data)).decode()
+    scenes = SCENES[experiment](page[experiment])
+    for name in (name for scene in scenes for name in scene.meshes):
+        if name not in page.meshes.meshes:
+            path = one(page.files["scenes"])
+            raise ReportError(f"{path}: lacks the mesh {name}, which a table names")
+    return scenes
 
 
 def color_of(name: str) -> str:
     """The color of a mesh, which says where it is from; the same wherever it is shown."""
     words = name.replace("/", "_").replace("-", "_").split("_")
-    return next((COLORS[word] for word in words if word in COLORS), COLORS["original"])
+    method = next((word for word in words if word in METHODS), "original")
+    return look(method, "fields").color
 
 
-def picture(vertices: np.ndarray, faces: np.ndarray, color: str) -> str:
-    """A mesh in [-1, 1]^3 as a PNG of 96 x 96 pixels (a data URI), with nothing behind it."""
-    from PIL import Image, ImageColor, ImageDraw
-
-    size = PIXELS * FINER
-    image = Image.new("RGBA", (size, size))
-    if len(faces):
-        seen = turned(np.asarray(vertices, np.float64))
-        corners = seen[faces]
-        normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-        normals *= -np.sign(normals[:, 1:2])  # towards the eye
-        shades = AMBIENT + (1 - AMBIENT) * np.maximum(normals @ LIGHT, 0)
-        base = np.array(ImageColor.getrgb(color))
-        places = np.stack([0.5 + 0.42 * corners[..., 0], 0.5 - 0.42 * corners[..., 2]], -1) * size
-        draw = ImageDraw.Draw(image)
-        for index in np.argsort(-corners[..., 1].mean(1), kind="stable"):
-            fill = tuple((base * shades[index]).astype(int))
-            draw.polygon([tuple(point) for point in places[index]], fill=fill)
-    small = image.resize((PIXELS, PIXELS), Image.Resampling.BOX).quantize(64)
-    stream = io.BytesIO()
-    small.save(stream, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+def _file(name: str, originals: Path, meshes: Path) -> Path:
+    folder, _, shape = name.partition("/")
+    return Path(originals, f"{shape}.ply") if folder == "original" else Path(meshes, f"{name}.ply")
 
 
-def turned(points: np.ndarray, yaw: float = YAW, pitch: float = PITCH) -> np.ndarray:
-    """Points `[..., 3]` as the eye sees them: to the right, away from it, up."""
-    x = points[..., 0] * np.cos(yaw) - points[..., 1] * np.sin(yaw)
-    y = points[..., 0] * np.sin(yaw) + points[..., 1] * np.cos(yaw)
-    away = y * np.cos(pitch) - points[..., 2] * np.sin(pitch)
-    up = y * np.sin(pitch) + points[..., 2] * np.cos(pitch)
-    return np.stack([x, away, up], axis=-1)
+def _scored(row: pd.Series) -> str:
+    return f"IoU {percent(row['iou'])}, Chamfer {length(row['chamfer'])}"
 
 
-def as_json(meshes: Mapping[str, str]) -> str:
-    """What goes into the page's script element."""
-    colored = {name: [color_of(name), data] for name, data in meshes.items()}
-    return json.dumps(colored).replace("<", "\\u003c")
+def _described(row: pd.Series) -> str:
+    near = f"; nearest: {row['nearest']}, {length(row['chamfer'])}" if row["nearest"] else ""
+    return pieces(row["parts"]) + near

@@ -1,10 +1,9 @@
-"""One look for all figures: a color and a symbol per architecture, labels, number formats."""
+"""One look for all figures: a color and a symbol per architecture, layout, number formats."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
@@ -20,77 +19,6 @@ TERM_COLORS = ("#1d2530", "#3F97D2", "#B3541E", "#5C7F1B", "#8A6BBE", "#8c95a1",
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "pentagon")
 SEQUENTIAL = "Cividis"
 PERCENT = "\u00a0%"
-
-METHODS = {
-    "decoded": ("Decoded from its latent", "the network after the latent space: encoded, decoded"),
-    "constant": (
-        "Best training network, always",
-        "one constant per architecture: the training network of best validation accuracy",
-    ),
-    "mean_latent": (
-        "Mean latent, always",
-        "one constant per architecture: the decoder at the mean latent of its training networks",
-    ),
-    "nearest_weights": (
-        "Nearest training network (weights)",
-        "the training network whose weights are nearest to the target's",
-    ),
-    "nearest_agreement": (
-        "Nearest training network (answers)",
-        "the training network whose answers on training images are nearest to the target's",
-    ),
-    "noise": ("Training network with noise", "a training network with noise added to its weights"),
-    "mean_weights": (
-        "Mean of training weights",
-        "the average of the training networks' weights, parameter by parameter",
-    ),
-    "distilled": (
-        "Distilled from scratch",
-        "a fresh network trained from scratch with the same loss and as many steps",
-    ),
-    "latent": ("In the latent space", "the latent is moved, the decoder makes the network"),
-    "weights": ("In the weights", "the weights themselves are mixed, no latent space"),
-    "best_of_zoo": ("Best of the zoo", "the best training network by validation accuracy"),
-}
-LINES = {
-    "latent": {"color": INK, "width": 2.5},
-    "weights": {"color": MUTED, "width": 2, "dash": "dash"},
-    "constant": {"color": MUTED, "width": 1.5, "dash": "dot"},
-    "distilled": {"color": MUTED, "width": 1.8, "dash": "8px,4px"},
-    "best_of_zoo": {"color": MUTED, "width": 1.5, "dash": "dashdot"},
-}
-
-
-def method_label(method: str) -> str:
-    """Name of a method in plain words; one without an entry shows its own name."""
-    name, bracket, embedder = method.partition(" (")
-    return METHODS.get(name, (name.replace("_", " "), ""))[0] + bracket + embedder
-
-
-def short_label(method: str) -> str:
-    """Name of a method for a legend."""
-    return method.replace("_", " ")
-
-
-def line(method: str) -> dict:
-    """Line of a method in plotly's words, the same in every figure."""
-    return LINES.get(method, {"color": MUTED, "width": 1.5, "dash": "2px,2px,6px,2px"})
-
-
-@dataclass(frozen=True)
-class Look:
-    """How one method is called, explained and drawn, the same in every figure of the page."""
-
-    label: str
-    words: str
-    color: str = MUTED
-    symbol: str = "x"
-    dash: str = "solid"
-
-    @property
-    def line(self) -> dict:
-        """Its line in plotly's words."""
-        return {"color": self.color, "width": 2.6 if self.color == INK else 2, "dash": self.dash}
 
 
 class Palette:
@@ -115,14 +43,14 @@ class Palette:
 
 def percent(value: float, digits: int = 1) -> str:
     """A share in [0, 1] as text: 0.964 is "96.4 %" (unbroken); NaN is a dash."""
-    return f"{_number(100 * value, digits)}{PERCENT}" if math.isfinite(value) else "–"
+    return f"{plain(100 * value, digits)}{PERCENT}" if math.isfinite(value) else "–"
 
 
 def points(value: float, digits: int = 1) -> str:
     """A difference of two shares in percentage points, always with its sign."""
     if not math.isfinite(value):
         return "–"
-    text = _number(100 * value, digits)
+    text = plain(100 * value, digits)
     return text if text.startswith("−") or float(text) == 0 else f"+{text}"
 
 
@@ -135,7 +63,18 @@ def interval(low: float, high: float, form=percent, digits: int = 1) -> str:
     )
 
 
-def _number(value: float, digits: int) -> str:
+def points_of(share: float) -> str:
+    """A share as unsigned points: 0.031 is "3.1 points"."""
+    return f"{100 * share:.1f} points"
+
+
+def with_spread(mean: str, spread: str) -> str:
+    """A mean with its interval in brackets, where there is one."""
+    return f"{mean} ({spread})" if spread else mean
+
+
+def plain(value: float, digits: int) -> str:
+    """A number as text with a true minus sign; zero never has one."""
     text = f"{value:.{digits}f}"
     return text.replace("-", "−") if float(text) != 0 else text.removeprefix("-")
 
@@ -157,6 +96,7 @@ def layout(height: int, **changes: object) -> go.Layout:
         template=go.layout.Template(),
         font={"family": FONT, "size": 13, "color": INK},
         margin={"l": 8, "r": 16, "t": 8, "b": 8},
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": MUTED, "activecolor": INK},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="#ffffff",
         dragmode=False,

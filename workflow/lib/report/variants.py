@@ -8,12 +8,24 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from lib.report.blocks import Table
+from lib.report.blocks import (
+    Block,
+    Bullets,
+    Figures,
+    Glossary,
+    Headline,
+    Run,
+    Table,
+    Text,
+    Verdict,
+    Verdicts,
+)
 from lib.report.charts import Chart, figure
-from lib.report.page import relative, render, run_facts
-from lib.report.summary import Verdict
+from lib.report.page import page, run_facts
+from lib.report.section import Section, relative
 
 Changes = Mapping[str, Mapping[str, object]]
+ASIDE = ("variants", "embedder.seeds")
 
 
 @dataclass(frozen=True)
@@ -29,8 +41,13 @@ class Comparison:
     table: Table
 
 
-def page(
-    shown: Comparison, changes: Changes, sources: Mapping[str, Path], run: Mapping, base: Path
+def comparison_page(
+    shown: Comparison,
+    changes: Changes,
+    sources: Mapping[str, Path],
+    run: Mapping,
+    base: str | Path,
+    name: str = "",
 ) -> str:
     """The page as HTML text.
 
@@ -38,23 +55,46 @@ def page(
         shown: what is on it.
         changes: what each variant changes, by its name.
         sources: the CSVs that blocks name as their source.
-        run: facts about the run, as for `multiarch_report`.
+        run: facts about the run, as for `report.space_page`.
         base: folder in which the page will lie; links are relative to it.
+        name: of the space.
     """
-    return render(
-        "variants.html.j2",
-        shown=shown,
-        figures=[figure(chart) for chart in shown.charts],
-        changes=[(name, in_words(changed)) for name, changed in changes.items()],
-        links={name: relative(path, base) for name, path in sources.items()},
-        facts=run_facts(run),
-    )
+    sizes: list[Block] = [Bullets(shown.said)] if shown.said else []
+    sizes.append(Figures([figure(chart) for chart in shown.charts]))
+    words = [(variant, in_words(changed)) for variant, changed in changes.items()]
+    sections = [
+        Section(
+            "answer",
+            "The answer",
+            "The answer",
+            [Headline(shown.headline), Verdicts(shown.verdicts)],
+            shown.verdicts,
+        ),
+        Section("sizes", "What it takes", "Sizes", sizes),
+        Section(
+            "variants",
+            "All variants",
+            "All variants",
+            [shown.table, Glossary("What each variant changes", words)],
+        ),
+        Section(
+            "made",
+            "How it was made",
+            "How it was made",
+            [
+                Text("Every number above comes from the CSV named beside it, but for the times."),
+                Run(run_facts(run)),
+            ],
+        ),
+    ]
+    links = {key: relative(path, base) for key, path in sources.items()}
+    return page(shown.title, shown.lead, sections, links, headline=shown.headline, name=name)
 
 
 def changed(base: BaseModel, variants: Mapping[str, BaseModel]) -> dict[str, dict[str, object]]:
-    """What each variant of a block has other than the block, by the key's path.
+    """What each variant of a space has other than the space, by the key's path.
 
-    Seeds and the list of variants are not among it.
+    Seeds, experiments and the list of variants are not among it.
     """
     own = _flat(base.model_dump(mode="json"))
     return {
@@ -85,7 +125,7 @@ def in_words(changed: Mapping[str, object]) -> str:
 def _flat(block: Mapping[str, object], path: str = "") -> dict[str, object]:
     found: dict[str, object] = {}
     for key, value in block.items():
-        if f"{path}{key}" in ("ablations", "embedder.seeds"):
+        if f"{path}{key}" in ASIDE:
             continue
         if isinstance(value, Mapping):
             found |= _flat(value, f"{path}{key}.")

@@ -1,4 +1,4 @@
-"""From trained networks to stored ones and back: name, fuse, extract, load, run."""
+"""From trained networks to stored ones: their names, shards and splits; fusing and storing."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from lib.config import Instances
 from lib.data.images import ImageSplit
-from lib.engine import ensemble
 from lib.engine.training.loop import TrainedStack
 from lib.engine.training.shard import build
 from lib.nets.fuse import bn_pairs, bn_statistics, fuse_state, fused_skeleton
 from lib.nets.layout import Layout
-from lib.zoo.store import Catalogue, Shard
+from lib.zoo.store import Shard
 
 
 def network_name(architecture: str, instance: int, checkpoint_epoch: int = -1) -> str:
@@ -77,31 +75,3 @@ def extract(
             "classes": len(images.classes),
         },
     )
-
-
-def load_stack(catalogue: Catalogue, frame: pd.DataFrame) -> ensemble.Stack:
-    """The networks of `frame` (one architecture, in its order) as a stack."""
-    weights = torch.from_numpy(catalogue.weights(frame))
-    return Layout.from_json(catalogue.layout(frame["architecture"].iloc[0])).unflatten(weights)
-
-
-def outputs(
-    catalogue: Catalogue,
-    images: ImageSplit,
-    splits: tuple[str, ...],
-    architectures: tuple[str, ...],
-) -> dict[str, tuple[pd.DataFrame, Tensor]]:
-    """Logits of every network of some splits on images.
-
-    Returns:
-        By architecture, the catalogue rows and the logits [n, images, classes].
-    """
-    found = {}
-    for architecture in architectures:
-        frame = catalogue.select(architecture, splits)
-        stack = load_stack(catalogue, frame)
-        found[architecture] = (
-            frame,
-            ensemble.predict(skeleton(architecture, images), stack, images.x),
-        )
-    return found

@@ -1,9 +1,10 @@
-"""From trained fields to stored ones and back: measure, extract, load."""
+"""A zoo of fields: its meshes, and from trained fields to stored ones and back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lib.config import Instances, Shapes
+from lib.config import FieldZoo, Instances
+from lib.core.progress import track
+from lib.core.streams import Stream
+from lib.data.meshes import write_mesh
 from lib.data.sdf import Samples
+from lib.data.shapes import shapes
 from lib.engine.family import Family
 from lib.engine.training.loop import TrainedStack
+from lib.engine.training.memory import ZOO
 from lib.zoo.extract import network_name, split_of
 from lib.zoo.population import Population, PopulationError
 from lib.zoo.store import Catalogue, Shard
@@ -52,14 +58,52 @@ def iou(first: Tensor, second: Tensor) -> Tensor:
     return torch.where(either > 0, both / either.clamp_min(1), torch.ones(()))
 
 
-def family_of(cfg: Shapes) -> Family:
-    """The space of a study's fields."""
+def family_of(cfg: FieldZoo) -> Family:
+    """The fields of a zoo: their architecture, widths and omega."""
     return Family.of_field(cfg.architecture, cfg.widths, cfg.omega)
 
 
 def shape_name(instance: int) -> str:
     """What a shape is called everywhere: `shape-0012`; its field is `SIREN-0012`."""
     return f"shape-{instance:04d}"
+
+
+def write_meshes(
+    folder: Path, source: str | Path | None, instances: Instances, stream: Stream, where: str = ZOO
+) -> pd.DataFrame:
+    """Keep the meshes of a zoo's shapes as `<shape>.ply` in a folder.
+
+    Args:
+        folder: to write to.
+        source: of `lib.data.shapes.unpack`; None for procedural chairs.
+        instances: how many shapes there are.
+        stream: that of the data.
+        where: the zoo's block in the config, for messages.
+
+    Returns:
+        A row for each shape: what it is called, its split, the mesh it comes from, how that was
+        repaired (`mended`), and its numbers of vertices and triangles.
+
+    Raises:
+        DataError: the source has fewer meshes that can be used.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rows, numbers = [], range(instances.total)
+    meshes = shapes(source, numbers, stream, where)
+    for instance, mesh in enumerate(track(meshes, "shapes", len(numbers))):
+        name = shape_name(instance)
+        write_mesh(folder / f"{name}.ply", mesh.vertices, mesh.faces)
+        rows.append(
+            {
+                "shape": name,
+                "split": split_of(instance, instances),
+                "source": mesh.name,
+                "mended": mesh.mended,
+                "vertices": len(mesh.vertices),
+                "triangles": len(mesh.faces),
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 @torch.no_grad()
@@ -87,9 +131,8 @@ def fit_quality(
 
 
 def extract(
-    cfg: Shapes,
+    cfg: FieldZoo,
     trained: TrainedStack,
-    instances: Instances,
     samples: Samples,
     uniform: Samples,
     provenance: Mapping[str, Any],
@@ -101,7 +144,7 @@ def extract(
     names = [network_name(cfg.architecture, i) for i in frame["instance"]]
     frame.insert(0, "network", names)
     frame.insert(1, "architecture", cfg.architecture)
-    frame.insert(3, "split", [split_of(i, instances) for i in frame["instance"]])
+    frame.insert(3, "split", [split_of(i, cfg.instances) for i in frame["instance"]])
     frame.insert(4, "shape", samples.names)
     quality = fit_quality(family, flat, samples, uniform)
     arguments = {"widths": list(cfg.widths), "omega": cfg.omega}
@@ -116,8 +159,8 @@ def extract(
     )
 
 
-def load(catalogue: Catalogue, family: Family, split: str) -> Population:
-    """The healthy fields of a split.
+def load(catalogue: Catalogue, family: Family, split: str, zoo: str) -> Population:
+    """The healthy fields of a split of the zoo that the config calls `zoo`.
 
     Raises:
         PopulationError: there are none; all of them diverged.
@@ -125,7 +168,7 @@ def load(catalogue: Catalogue, family: Family, split: str) -> Population:
     frame = catalogue.select(family.architecture, split)
     if frame.empty:
         raise PopulationError(
-            f"no {split} field is left, all have diverged; lower shapes.training.learning_rate"
+            f"no {split} field is left, all have diverged; lower zoos.{zoo}.training.learning_rate"
         )
     return Population(family, frame, torch.from_numpy(catalogue.weights(frame)))
 

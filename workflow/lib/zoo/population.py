@@ -62,9 +62,16 @@ class Population:
 
 
 def load(
-    catalogue: Catalogue, architectures: Sequence[str], split: str, images: ImageSplit
+    catalogue: Catalogue, architectures: Sequence[str], split: str, images: ImageSplit, zoo: str
 ) -> dict[str, Population]:
     """The healthy networks of a split, by architecture in class order.
+
+    Args:
+        catalogue: of the zoo.
+        architectures: which of it.
+        split: train, validation or test.
+        images: of the kind the networks are for.
+        zoo: the zoo's name in the config, for messages.
 
     Raises:
         PopulationError: an architecture has none; all of them diverged.
@@ -76,7 +83,7 @@ def load(
         if frame.empty:
             raise PopulationError(
                 f"no {split} network of {name} is left, all have diverged; lower "
-                "zoo.training.learning_rate"
+                f"zoos.{zoo}.training.learning_rate"
             )
         family = Family.of(name, channels, size, len(images.classes))
         family.module.to(images.x.device)

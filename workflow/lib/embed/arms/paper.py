@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
 from lib.config import Embedding
-from lib.embed.arm import Arm, EmbedderError, arm
+from lib.embed.arm import Arm, SettingError, arm
 from lib.engine.family import Family
 from lib.nets.layout import from_prep, to_prep
 
@@ -150,16 +150,17 @@ class Paper(Arm):
         """See `Arm`.
 
         Raises:
-            EmbedderError: as `check`, or the PRep is too small for an architecture.
+            SettingError: as `check`, or the PRep is too small for an architecture.
         """
         super().__init__(families, cfg, image, classes)
         self.check(cfg)
         largest = max(families.values(), key=lambda family: family.layout.size)
         height, width = cfg.prep or prep_size(largest.layout.size)
         if height * width < largest.layout.size:
-            raise EmbedderError(
-                f"embedder.prep [{height}, {width}] holds {height * width} values; "
-                f"{largest.architecture} has {largest.layout.size} parameters"
+            raise SettingError(
+                "prep",
+                f"[{height}, {width}] holds {height * width} values; "
+                f"{largest.architecture} has {largest.layout.size} parameters",
             )
         self.height, self.width = height, width
         self.encoder = Encoder(cfg.latent)
@@ -172,14 +173,16 @@ class Paper(Arm):
         super().check(cfg)
         side = math.isqrt(cfg.latent)
         if side**2 != cfg.latent or side % 8:
-            raise EmbedderError(
-                f"embedder.latent is {cfg.latent}, for arm `paper` it must be the square of a "
-                "multiple of 8: 64, 256, 576, 1024, ..., 4096"
+            raise SettingError(
+                "latent",
+                f"is {cfg.latent}, for arm `paper` it must be the square of a multiple of 8: "
+                "64, 256, 576, 1024, ..., 4096",
             )
         if cfg.prep and (cfg.prep[0] % ROWS or cfg.prep[1] % COLUMNS):
-            raise EmbedderError(
-                f"embedder.prep is {list(cfg.prep)}, its height must be a multiple of {ROWS}, its "
-                f"width of {COLUMNS}"
+            raise SettingError(
+                "prep",
+                f"is {list(cfg.prep)}, its height must be a multiple of {ROWS}, its width of "
+                f"{COLUMNS}",
             )
 
     def prepare(

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from lib.config import Embedding
 from lib.embed import losses
-from lib.embed.arm import Arm, EmbedderError, arm
+from lib.embed.arm import Arm, SettingError, arm
 from lib.embed.fitting import RIDGE, bend, fit_last
 from lib.embed.measures import choose_probes, layer_spread
 from lib.engine.family import Family
@@ -60,12 +60,12 @@ class Readout(Arm):
         """See `Arm`.
 
         Raises:
-            EmbedderError: more than one architecture, or it does not end in a linear layer.
+            SettingError: more than one architecture, or it does not end in a linear layer.
         """
         super().__init__(families, cfg, image, classes)
         if len(families) != 1:
-            raise EmbedderError(
-                f"embedder.arm `readout` holds one architecture, got {', '.join(families)}"
+            raise SettingError(
+                "arm", f"`readout` holds one architecture, got {', '.join(families)}"
             )
         (self.family,) = families.values()
         self.body, place = beheaded(self.family)
@@ -233,20 +233,21 @@ class Readout(Arm):
 
 
 def beheaded(family: Family) -> tuple[Family, Tensor]:
-    """A space of the same networks without their last layer, and where their parameters are.
+    """The same networks without their last layer, and where their parameters are.
 
     Returns:
-        The space, whose networks give features [B, F]; and for each parameter [P] of a network its
-        place among those before the last layer, then the weight and then the bias of that.
+        Their family, whose networks give features [B, F]; and for each parameter [P] of a network
+        its place among those before the last layer, then the weight and then the bias of that.
 
     Raises:
-        EmbedderError: the last layer is not a linear one with a bias.
+        SettingError: the last layer is not a linear one with a bias.
     """
     name, last = [(n, m) for n, m in family.module.named_modules() if not list(m.children())][-1]
     if not isinstance(last, nn.Linear) or last.bias is None:
-        raise EmbedderError(
-            f"embedder.arm `readout` needs networks that end in a linear layer with a bias; "
-            f"{family.architecture} ends in {type(last).__name__}"
+        raise SettingError(
+            "arm",
+            "`readout` needs networks that end in a linear layer with a bias; "
+            f"{family.architecture} ends in {type(last).__name__}",
         )
     body = copy.deepcopy(family.module)
     body.set_submodule(name, nn.Identity())

@@ -17,7 +17,7 @@ from torch.nn.functional import gelu
 
 from lib.config import Embedding
 from lib.config.types import Count
-from lib.embed.arm import EmbedderError, arm
+from lib.embed.arm import SettingError, arm
 from lib.embed.arms.lowrank import PLACE, LowRank, fixed
 from lib.embed.rows import Rows
 from lib.engine.family import Family
@@ -72,9 +72,10 @@ class Transformer(LowRank):
     def _neurons(self, family: Family) -> Neurons | None:
         found = Neurons.of(family.module)
         if found is None and self.options.order != "given":
-            raise EmbedderError(
-                f"embedder.options.order is {self.options.order}: it is not known how the neurons "
-                f"of {family.architecture} may be ordered; it must be given"
+            raise SettingError(
+                "options.order",
+                f"is {self.options.order}: it is not known how the neurons of "
+                f"{family.architecture} may be ordered; it must be given",
             )
         return found
 

@@ -54,6 +54,6 @@ class Graph:
 def refusal(what: str) -> UnsupportedError:
     """The error that refuses a module."""
     return UnsupportedError(
-        f"the compiled kernels do not know {what}: set zoo.kernels to vmap, and register the "
+        f"the compiled kernels do not know {what}: set engine.kernels to vmap, and register the "
         "architecture with compiled=False"
     )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lib.config import FieldTraining
 from lib.core.checkpoint import NOWHERE, Checkpoint
 from lib.core.progress import log, track
-from lib.core.repro import generator, seed_for
+from lib.core.streams import Stream
 from lib.engine.kernels.backend import aligned
 from lib.engine.kernels.emit import LANES
 from lib.engine.kernels.program import RATES, Program, Recipe
@@ -25,26 +25,27 @@ CHUNK = 250  # steps between two lines of progress, or two checkpoints; changes 
 
 def train_fields(
     build: Callable[[], nn.Module],
-    names: Sequence[tuple],
+    streams: Sequence[Stream],
     cfg: FieldTraining,
     points: np.ndarray,
     distances: np.ndarray,
-    shared: tuple | None = None,
+    *,
+    shared: Stream | None = None,
     checkpoint: Checkpoint = NOWHERE,
 ) -> TrainedStack:
     """Train one field for each shape: mean squared error, Adam, half of a batch inside.
 
     Each step draws `cfg.batch_size` samples, half from inside of the shape and half from outside
     (paper, Sec. IV). One field trains after the other in machine code that holds all of it in
-    cache (`lib.engine.kernels`), so a field's bits depend on its own names and samples alone.
+    cache (`lib.engine.kernels`), so a field's bits depend on its own stream and samples alone.
 
     Args:
         build: makes a fresh module from points [B, 3] to distances [B, 1].
-        names: names of the random streams of each field.
+        streams: what each field draws from.
         cfg: how to train.
         points: samples [n, M, 3] of each shape.
         distances: their signed distances [n, M], negative inside.
-        shared: names of the one stream that all are initialised from; by default each has its own.
+        shared: the one stream that all are initialised from; by default each its own.
         checkpoint: see `loop.train`.
 
     Returns:
@@ -54,23 +55,23 @@ def train_fields(
     Raises:
         UnsupportedError: the module does something there is no kernel for.
     """
-    seeds = [seed_for(*(shared or name), "init") for name in names]
+    seeds = [(shared or stream).of("init").seed for stream in streams]
     layout = Layout.of(build())
     recipe = Recipe(cfg.batch_size, loss="squared_error", optimizer="adam")
     offsets = {entry.name: entry.offset for entry in layout.entries}
     graph = trace(build(), (3,))
-    state = aligned(len(names), -(-layout.size // LANES) * LANES)
+    state = aligned(len(streams), -(-layout.size // LANES) * LANES)
     program = Program(graph, offsets, state.shape[1], recipe)
-    work, losses = aligned(program.workspace), np.full(len(names), np.nan)
+    work, losses = aligned(program.workspace), np.full(len(streams), np.nan)
     slots = aligned(2 * state.shape[1])
     held = {"state": state, "slots": slots, "losses": torch.from_numpy(losses)}
-    parts = [(i, start) for i in range(len(names)) for start in range(0, cfg.steps, CHUNK)]
+    parts = [(i, start) for i in range(len(streams)) for start in range(0, cfg.steps, CHUNK)]
     done = 0
     if saved := checkpoint.load():
         done = saved[1]
         for part, values in held.items():
             values.copy_(saved[0][part])
-        log.info("resumed with field %d", parts[done][0] if done < len(parts) else len(names))
+        log.info("resumed with field %d", parts[done][0] if done < len(parts) else len(streams))
     for at in track(range(done, len(parts)), "steps", note=lambda: f"x{CHUNK}"):
         i, start = parts[at]
         if start == 0:
@@ -82,19 +83,21 @@ def train_fields(
             np.ascontiguousarray(values[i], np.float32) for values in (points, distances)
         )
         steps = np.arange(start, min(start + CHUNK, cfg.steps))
-        order = balanced(wanted, len(steps), cfg.batch_size, (*names[i], "batches", start))
+        order = balanced(
+            wanted, len(steps), cfg.batch_size, streams[i].of("batches", start).torch()
+        )
         rate = rates(cfg, steps, recipe.betas)
         losses[i] = _run(program, state[i], slots, where, wanted, order, rate, work)[-1]
         checkpoint.offer(lambda at=at: (held, at + 1))
     checkpoint.finish(lambda: (held, len(parts)))
     flat = state[:, : layout.size].clone()
     columns = {
-        "instance": list(range(len(names))),
+        "instance": list(range(len(streams))),
         "seed": seeds,
         "status": ["ok" if row.isfinite().all() else "diverged" for row in flat],
-        "steps": [cfg.steps] * len(names),
-        "batch_size": [cfg.batch_size] * len(names),
-        "learning_rate": [cfg.learning_rate] * len(names),
+        "steps": [cfg.steps] * len(streams),
+        "batch_size": [cfg.batch_size] * len(streams),
+        "learning_rate": [cfg.learning_rate] * len(streams),
         "train_mse": losses.tolist(),
     }
     engine = {"kernels": "compiled", "device": "cpu"}
@@ -110,13 +113,13 @@ def rates(cfg: FieldTraining, steps: np.ndarray, betas: tuple[float, float]) -> 
     return found
 
 
-def balanced(distances: np.ndarray, steps: int, batch: int, names: tuple) -> np.ndarray:
+def balanced(distances: np.ndarray, steps: int, batch: int, rng: torch.Generator) -> np.ndarray:
     """Samples of each step, int32 [steps, batch]: half inside (rounded down), half outside.
 
     They are drawn with replacement from distances [M]. Of a shape that has samples on one side
     alone all come from there.
     """
-    rng, parts = generator(*names), []
+    parts = []
     for side, count in ((distances < 0, batch // 2), (distances >= 0, batch - batch // 2)):
         found = np.flatnonzero(side if side.any() else ~side)
         parts.append(found[torch.randint(len(found), (steps, count), generator=rng).numpy()])

@@ -16,7 +16,7 @@ from torch import nn
 
 from lib.config import Training
 from lib.core.checkpoint import State, Tensors
-from lib.core.repro import seed_for
+from lib.core.streams import Stream
 from lib.data.images import ImageSplit
 from lib.engine import ensemble
 from lib.engine.training.backend import Backend, Engine, EpochPlan, Rates
@@ -35,16 +35,16 @@ class Group:
     def __init__(
         self,
         build: Callable[[], nn.Module],
-        names: Sequence[tuple],
+        streams: Sequence[Stream],
         recipes: Sequence[Recipe],
         cfg: Training,
         images: ImageSplit,
         validation: ImageSplit,
         engine: Engine,
     ) -> None:
-        self.names, self.recipes, self.cfg = names, recipes, cfg
+        self.streams, self.recipes, self.cfg = streams, recipes, cfg
         self.images, self.validation = images, validation
-        self.seeds = [seed_for(*name, "init") for name in names]
+        self.seeds = [stream.of("init").seed for stream in streams]
         module, stack = build(), ensemble.init_stack(build, self.seeds)
         _scale(module, stack, [recipe.init_scale for recipe in recipes])
         rates = {f.name: [getattr(recipe, f.name) for recipe in recipes] for f in fields(Rates)}
@@ -52,11 +52,11 @@ class Group:
         self.backend: Backend = backend(engine)(module, stack, cfg, rates, images)
         self.done = 0  # epochs
         self.parts, self.steps = 0, np.zeros((2, 0, 0))  # of the epoch under way: loss, hits
-        self.diverged = np.full(len(names), -1)
-        self.curves: list[list[float | None]] = [[] for _ in names]
-        self.best = Kept(self.backend.stack, len(names))
+        self.diverged = np.full(len(streams), -1)
+        self.curves: list[list[float | None]] = [[] for _ in streams]
+        self.best = Kept(self.backend.stack, len(streams))
         self.snapshots: dict[int, Kept] = {}
-        self._snapshot(list(range(len(names))), self.best.metrics)
+        self._snapshot(list(range(len(streams))), self.best.metrics)
 
     def epoch(self, keep: Callable[[], None]) -> float:
         """Train all that still have to; their mean loss. `keep` is called between the parts."""
@@ -69,10 +69,10 @@ class Group:
             return math.nan
         recipes = {i: self.recipes[i] for i in who}
         count, epoch = len(self.images.y), self.done
-        losses, hits = self._train(plan_epoch(self.cfg, recipes, self.names, epoch, count), keep)
+        losses, hits = self._train(plan_epoch(self.cfg, recipes, self.streams, epoch, count), keep)
         self.done += 1
         sound = np.isfinite(losses) & _finite(self.backend.stack)[who]
-        metrics = np.full((len(self.names), len(METRICS)), np.nan)
+        metrics = np.full((len(self.streams), len(METRICS)), np.nan)
         metrics[who, 0], metrics[who, 1] = losses, hits
         for i, hit in zip(who, np.round(hits, 4).tolist(), strict=True):
             self.curves[i].append(hit if math.isfinite(hit) else None)
@@ -133,7 +133,7 @@ class Group:
         self.done, self.parts, self.curves = data["done"], data["parts"], data["curves"]
         self.snapshots = {}
         for number in data["kept"]:
-            kept = Kept(self.backend.stack, len(self.names))
+            kept = Kept(self.backend.stack, len(self.streams))
             for name, values in kept.tensors().items():
                 values.copy_(tensors[f"kept/{number}/{name}"])
             if number < 0:
@@ -168,7 +168,7 @@ class Group:
 
     def _snapshot(self, who: list[int], metrics: np.ndarray) -> None:
         if self.done in self.cfg.snapshots:
-            kept = self.snapshots[self.done] = Kept(self.backend.stack, len(self.names))
+            kept = self.snapshots[self.done] = Kept(self.backend.stack, len(self.streams))
             kept.there[:] = False
             kept.take(who, self.backend.stack, self.done - 1, metrics)
 

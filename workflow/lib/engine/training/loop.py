@@ -18,11 +18,12 @@ from lib.config import Training
 from lib.core.checkpoint import NOWHERE, Checkpoint, State, Tensors
 from lib.core.errors import InputError
 from lib.core.progress import log, track
+from lib.core.streams import Stream
 from lib.data.images import ImageSplit
 from lib.engine import ensemble
 from lib.engine.training.backend import Engine
 from lib.engine.training.group import Group
-from lib.engine.training.memory import group_size
+from lib.engine.training.memory import ZOO, group_size
 from lib.engine.training.recipe import Recipe
 
 
@@ -52,14 +53,16 @@ class TrainedStack:
 
 def train(
     build: Callable[[], nn.Module],
-    names: Sequence[tuple],
+    streams: Sequence[Stream],
     cfg: Training,
     images: ImageSplit,
     validation: ImageSplit,
+    *,
     engine: Engine = Engine(),  # noqa: B008 (frozen)
     checkpoint: Checkpoint = NOWHERE,
+    where: str = ZOO,
 ) -> TrainedStack:
-    """Train one instance per entry of `names` (the names of its random streams).
+    """Train one instance for each of `streams`, from which it draws.
 
     Returns the checkpoint of the best validation accuracy (or the last one, by `cfg.checkpoint`)
     of every instance with its metrics, and the snapshots that `cfg` asks for. An instance whose
@@ -69,7 +72,7 @@ def train(
 
     Args:
         build: makes a fresh module; called once per instance.
-        names: the names of each instance's random streams.
+        streams: what each instance draws from.
         cfg: how to train.
         images: what to train on.
         validation: what checkpoints are selected by.
@@ -78,24 +81,25 @@ def train(
             with twins.
         checkpoint: where the state is saved now and then, and taken from if it is there already;
             that changes no bit of what comes out.
+        where: the block of the config that says how they are trained, for messages.
 
     Raises:
         ModuleError: the module has parameters that cannot be trained side by side.
         MemoryPlanError: too few instances fit into `engine.max_memory`; raised before any work.
     """
     _check(build())
-    size = group_size(build, len(names), cfg, images, validation, engine)
+    size = group_size(build, len(streams), cfg, images, validation, engine, where)
     latest = [math.nan]
-    recipes = [Recipe.of(cfg, name) for name in names]
+    recipes = [Recipe.of(cfg, stream) for stream in streams]
     saved, rows = _Saved.of(checkpoint, size, images.x.device), []
-    cuts = [slice(at, at + size) for at in range(0, len(names), size)]
+    cuts = [slice(at, at + size) for at in range(0, len(streams), size)]
     epochs = [max(recipe.epochs for recipe in recipes[cut]) for cut in cuts]
     left = sum(epochs[saved.start // size :]) - saved.group[1]["done"] if saved else sum(epochs)
     ticks = track(range(left), "epochs", note=lambda: f"loss {latest[0]:.3f}")
     for cut, last in zip(cuts, epochs, strict=True):
         if saved and cut.start < saved.start:
             continue
-        group = Group(build, names[cut], recipes[cut], cfg, images, validation, engine)
+        group = Group(build, streams[cut], recipes[cut], cfg, images, validation, engine)
         if saved and cut.start == saved.start:
             rows = saved.rows
             group.restore(*saved.group)

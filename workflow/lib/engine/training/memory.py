@@ -28,6 +28,7 @@ from lib.engine.training.optim import OPTIMIZERS
 from lib.engine.training.vmap import VmapBackend
 
 PAGE = 4096
+ZOO = "zoos.<zoo>"  # what messages call a zoo whose name nobody gave
 # What kernels set aside for themselves (copies in their own order, buffers), which are no tensors.
 WORKSPACE = 2
 CUDA_CONTEXT = 600 * 2**20  # bytes that CUDA and its libraries take on the device
@@ -155,11 +156,12 @@ def group_size(
     images: ImageSplit,
     validation: ImageSplit,
     engine: Engine,
+    where: str = ZOO,
 ) -> int:
     """How many of `total` networks train side by side within `engine.max_memory`.
 
     With vmap it is the width, which is part of the result's definition; compiled networks do not
-    depend on each other, so as many as there is room for.
+    depend on each other, so as many as there is room for. Messages name keys of the block `where`.
 
     Raises:
         MemoryPlanError: that is more than there is room for, or not even one.
@@ -177,11 +179,14 @@ def group_size(
         return min(wanted, fitting)
     group = wanted if vmap else 1
     need = fixed + found.need(total, group, group if vmap else 1)
-    ways = ["raise zoo.max_memory", "lower zoo.shard_size or zoo.training.batch_size"]
+    ways = [
+        "raise engine.max_memory",
+        f"lower {where}.shard_size or {where}.training.batch_size",
+    ]
     if vmap and fitting:
-        ways.insert(1, f"set zoo.width to at most {fitting}")
+        ways.insert(1, f"set engine.width to at most {fitting}")
     raise MemoryPlanError(
-        f"training {total} networks, {group} at a time, needs {_mb(need)} but zoo.max_memory is "
+        f"training {total} networks, {group} at a time, needs {_mb(need)} but engine.max_memory is "
         f"{_mb(engine.max_memory)}: {_mb(fixed)} are taken already (libraries, images), each "
         f"network of the shard takes {_mb(found.kept)}, each at a time {_mb(each)}; "
         + ", or ".join(ways)

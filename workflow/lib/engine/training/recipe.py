@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from lib.config import Drawn, Training
-from lib.core.repro import generator
+from lib.core.streams import Stream
 from lib.engine.training.backend import EpochPlan
 
 
@@ -26,23 +26,22 @@ class Recipe:
     init_scale: float
 
     @classmethod
-    def of(cls, cfg: Training, name: tuple) -> Recipe:
-        """The recipe of the instance whose random streams are called `name`.
+    def of(cls, cfg: Training, stream: Stream) -> Recipe:
+        """The recipe of the instance that draws from `stream`.
 
-        Each number that is drawn comes from the stream (*name, its key); those that are taken in
-        turn go by the instance's number, the last part of `name`.
+        Each number that is drawn comes from the stream called after its key; those that are taken
+        in turn go by the instance's number, the last name of `stream`.
         """
-        found = {f.name: _drawn(getattr(cfg, f.name), (*name, f.name)) for f in fields(cls)}
-        return cls(**found)
+        return cls(**{f.name: _drawn(getattr(cfg, f.name), stream, f.name) for f in fields(cls)})
 
 
-def _drawn(setting: float | Drawn, stream: tuple) -> float:
+def _drawn(setting: float | Drawn, stream: Stream, key: str) -> float:
     """A number of a setting; an integer if the setting's numbers are, bounds included."""
     if not isinstance(setting, Drawn):
         return setting
     if setting.in_turn is not None:
-        return setting.in_turn[stream[-2] % len(setting.in_turn)]
-    share = torch.rand((), generator=generator(*stream), dtype=torch.float64).item()
+        return setting.in_turn[stream.names[-1] % len(setting.in_turn)]
+    share = torch.rand((), generator=stream.of(key).torch(), dtype=torch.float64).item()
     if setting.choices is not None:
         return setting.choices[int(share * len(setting.choices))]
     low, high = setting.bounds
@@ -76,7 +75,7 @@ def selects(cfg: Training, recipe: Recipe, epoch: int) -> bool:
 def plan_epoch(
     cfg: Training,
     recipes: Mapping[int, Recipe],
-    names: Sequence[tuple],
+    streams: Sequence[Stream],
     epoch: int,
     count: int,
 ) -> EpochPlan:
@@ -85,8 +84,8 @@ def plan_epoch(
     Args:
         cfg: how the zoo is trained.
         recipes: of the instances that train in this epoch, by their number in the backend.
-        names: of all instances of the backend; order, crops and flips come from the streams
-            (*name, "order" | "crop" | "flip", epoch).
+        streams: of all instances of the backend; order, crops and flips are drawn from
+            `stream.of("order" | "crop" | "flip", epoch)`.
         epoch: 0-based.
         count: number of images.
     """
@@ -94,7 +93,7 @@ def plan_epoch(
     pad = cfg.augmentation.crop_padding
 
     def draw(purpose, how):
-        return np.stack([how(generator(*names[i], purpose, epoch)).numpy() for i in who])
+        return np.stack([how(streams[i].of(purpose, epoch).torch()).numpy() for i in who])
 
     return EpochPlan(
         who,

@@ -12,12 +12,14 @@ from torch import nn
 
 from lib import nets
 from lib.config import Training
+from lib.core.atomic import atomic
 from lib.core.checkpoint import NOWHERE, Checkpoint
-from lib.core.repro import atomic
+from lib.core.streams import Stream
 from lib.core.tensors import save_file
 from lib.data.images import ImageSplit
 from lib.engine.training.backend import Engine
 from lib.engine.training.loop import TrainedStack, train
+from lib.engine.training.memory import ZOO
 
 
 def build(architecture: str, images: ImageSplit) -> nn.Module:
@@ -30,22 +32,30 @@ def train_shard(
     architecture: str,
     instances: range,
     cfg: Training,
-    seed: int,
+    stream: Stream,
     images: ImageSplit,
     validation: ImageSplit,
+    *,
     engine: Engine,
     checkpoint: Checkpoint = NOWHERE,
+    where: str = ZOO,
 ) -> TrainedStack:
-    """Train the instances of one shard; each depends on (seed, architecture, its number) alone.
+    """Train the instances of one shard; each draws from `stream.of(its number)` alone.
 
-    `checkpoint`: see `loop.train`.
+    `checkpoint`, `where`: see `loop.train`.
 
     Raises:
         MemoryPlanError: they do not fit into `engine.max_memory`.
     """
-    names = [("zoo", seed, architecture, instance) for instance in instances]
     trained = train(
-        lambda: build(architecture, images), names, cfg, images, validation, engine, checkpoint
+        lambda: build(architecture, images),
+        [stream.of(instance) for instance in instances],
+        cfg,
+        images,
+        validation,
+        engine=engine,
+        checkpoint=checkpoint,
+        where=where,
     )
     trained.columns["instance"] = [instances[i] for i in trained.columns["instance"]]
     return trained

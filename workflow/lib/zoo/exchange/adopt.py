@@ -14,7 +14,9 @@ from lib.config import Instances
 from lib.core.repro import file_sha256
 from lib.data.images import ImageSplit
 from lib.engine import ensemble
-from lib.zoo.exchange.network import ExchangeError, Image, open_zoo, stored_form
+from lib.engine.training.memory import ZOO
+from lib.zoo.exchange.network import Image, stored_form
+from lib.zoo.exchange.opening import ExchangeError, open_zoo
 from lib.zoo.extract import network_name
 from lib.zoo.store import Catalogue, Shard, read_header
 from lib.zoo.store.format import STANDARD
@@ -29,6 +31,8 @@ def adopt(
     instances: range,
     validation: ImageSplit,
     provenance: Mapping[str, Any],
+    *,
+    where: str = ZOO,
 ) -> Shard:
     """A shard of a study from an imported zoo.
 
@@ -43,13 +47,14 @@ def adopt(
         instances: numbers of those that go into this shard.
         validation: the study's validation images.
         provenance: of the study; that of the zoo is put beside it as `imported`.
+        where: the block of the config that asks for them, for messages.
 
     Raises:
         ExchangeError: the zoo has too few networks, or they are for other images.
         CatalogueError, ShardError: there is no such architecture in it; a file is damaged.
     """
     zoo = open_zoo(zoo)
-    rows = _rows(zoo, architecture, counts).iloc[instances.start : instances.stop]
+    rows = _rows(zoo, architecture, counts, where).iloc[instances.start : instances.stop]
     shards = [zoo.root / shard for shard in rows["shard"].unique()]
     forms = [stored_form(shard) for shard in shards]
     wanted = Image(*validation.x.shape[1:3], len(validation.classes))
@@ -85,7 +90,7 @@ def adopt(
     )
 
 
-def _rows(zoo: Catalogue, architecture: str, counts: Instances) -> pd.DataFrame:
+def _rows(zoo: Catalogue, architecture: str, counts: Instances, where: str) -> pd.DataFrame:
     """The networks that the study takes, in its order."""
     found = []
     for split in SPLITS:
@@ -93,7 +98,8 @@ def _rows(zoo: Catalogue, architecture: str, counts: Instances) -> pd.DataFrame:
         if len(rows) < count:
             raise ExchangeError(
                 f"{zoo.root}: has {len(rows)} healthy {split} networks of {architecture}, the "
-                f"study asks for {count}: give other numbers in zoo.overrides"
+                f"study asks for {count}: give other numbers in {where}.instances or "
+                f"{where}.overrides"
             )
         found.append(rows.head(count))
     return pd.concat(found, ignore_index=True)

@@ -11,7 +11,8 @@ import torch
 
 from lib.core.progress import track
 from lib.zoo.exchange.files import NETWORK, VERSION, checked_name, digest, write_tensors
-from lib.zoo.exchange.network import ExchangeError, Form, open_zoo, stored_form
+from lib.zoo.exchange.network import Form, stored_form
+from lib.zoo.exchange.opening import ExchangeError, open_zoo
 from lib.zoo.store import Catalogue, read_header
 
 CHUNK = 1 << 26

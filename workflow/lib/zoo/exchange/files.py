@@ -21,7 +21,7 @@ from torch import Tensor
 from lib.core.repro import atomic, digest_arrays
 from lib.core.tensors import save_file
 from lib.core.untrusted import regular
-from lib.zoo.exchange.network import ExchangeError
+from lib.zoo.exchange.opening import ExchangeError
 
 NETWORK, VERSION = "netspace-network", 1
 PYTORCH = (".pt", ".pth", ".ckpt", "")

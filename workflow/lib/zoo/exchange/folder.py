@@ -17,7 +17,8 @@ from lib.core.repro import file_sha256
 from lib.engine.ensemble import stack_states
 from lib.zoo.exchange.files import PYTORCH, digest, read_card, read_state
 from lib.zoo.exchange.importing import Source
-from lib.zoo.exchange.network import ExchangeError, Form, Image, find_form, shapes
+from lib.zoo.exchange.network import Form, Image, find_form, shapes
+from lib.zoo.exchange.opening import ExchangeError
 
 FORMAT = "folder"
 SUFFIXES = (".safetensors", *(suffix for suffix in PYTORCH if suffix))

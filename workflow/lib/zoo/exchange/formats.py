@@ -9,7 +9,7 @@ from typing import Any
 
 from lib.zoo.exchange import folder, model_zoo_dataset, small_cnn_zoo
 from lib.zoo.exchange.importing import Source, checkpoints
-from lib.zoo.exchange.network import ExchangeError
+from lib.zoo.exchange.opening import ExchangeError
 
 FORMATS = {module.FORMAT: module.read for module in (small_cnn_zoo, model_zoo_dataset, folder)}
 

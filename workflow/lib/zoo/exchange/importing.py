@@ -17,8 +17,10 @@ from torch import Tensor
 
 from lib.core.errors import InputError
 from lib.core.progress import track
-from lib.core.repro import seed_for, versions
-from lib.zoo.exchange.network import ExchangeError, Form
+from lib.core.repro import versions
+from lib.core.streams import Stream
+from lib.zoo.exchange.network import Form
+from lib.zoo.exchange.opening import ExchangeError
 from lib.zoo.extract import network_name
 from lib.zoo.store import Catalogue, Shard, write_shard
 from lib.zoo.store.format import STANDARD
@@ -159,7 +161,8 @@ def _splits(table: pd.DataFrame, shares: tuple[float, float], seed: int) -> pd.S
         )
     found = {}
     for architecture, runs in table.groupby("architecture")["run"]:
-        ranked = sorted(runs.unique(), key=lambda run: seed_for("split", seed, architecture, run))
+        order = Stream("split", seed, architecture)
+        ranked = sorted(runs.unique(), key=lambda run: order.of(run).seed)
         counts = [round(share * len(ranked)) for share in shares]
         if len(ranked) >= 3:
             counts = [

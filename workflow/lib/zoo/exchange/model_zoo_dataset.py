@@ -26,7 +26,8 @@ from lib.engine.ensemble import stack_states
 from lib.nets.model_zoo_cnn import NONLINEARITIES, PRESETS
 from lib.zoo.exchange.files import read_state
 from lib.zoo.exchange.importing import Source
-from lib.zoo.exchange.network import ExchangeError, Form, Image
+from lib.zoo.exchange.network import Form, Image
+from lib.zoo.exchange.opening import ExchangeError
 
 FORMAT, RUNS = "model-zoo-dataset", "NN_tune_trainable_*"
 TYPES = {"CNN": "ModelZooCNN", "CNN3": "ModelZooCNN3"}

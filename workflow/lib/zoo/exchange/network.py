@@ -13,21 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from lib import nets
-from lib.core.errors import InputError
-from lib.core.untrusted import regular
 from lib.nets.fuse import bn_pairs, bn_statistics, fuse_state, fused_skeleton
 from lib.nets.layout import Layout
+from lib.zoo.exchange.opening import ExchangeError, open_zoo
 from lib.zoo.store import Catalogue, read_header
 from lib.zoo.store.registered import check_layout
 
-HDF5 = b"\x89HDF\r\n\x1a\n"
 MOST = 1 << 28  # parameters of a network; what a file says of itself must not fill the memory
 SIZES = (8, 16, 24, 28, 32, 48, 64, 96, 128, 224)
 Shapes = Mapping[str, tuple[int, ...]]
-
-
-class ExchangeError(InputError):
-    """A network or a zoo cannot be read, written or built as asked."""
 
 
 @dataclass(frozen=True)
@@ -125,38 +119,6 @@ def load_network(zoo: Catalogue | str | Path, network: str, size: int | None = N
     field.load_state_dict({name: value.clone() for name, value in state.items()})
     field.architecture = header.architecture
     return field
-
-
-def open_zoo(path: Catalogue | str | Path) -> Catalogue:
-    """The catalogue of a zoo: as it is, from its file, or over a shard or a folder of shards.
-
-    Raises:
-        ExchangeError: there is nothing at this path, or a folder without catalogue and shards.
-    """
-    if isinstance(path, Catalogue):
-        return path
-    path = Path(path)
-    if path.is_dir():
-        if (path / "catalogue.csv").is_file():
-            return Catalogue.load(path / "catalogue.csv")
-        shards = sorted(path.rglob("*.h5"))
-        if not shards:
-            raise ExchangeError(f"{path}: holds neither catalogue.csv nor shards (*.h5)")
-        return Catalogue.build(shards)
-    try:
-        with regular(path).open("rb") as stream:
-            is_shard = stream.read(len(HDF5)) == HDF5
-    except OSError as error:
-        raise ExchangeError(f"{path}: no zoo there: {error.strerror}") from None
-    return Catalogue.build([path]) if is_shard else Catalogue.load(path)
-
-
-def zoo_files(path: str | Path) -> list[Path]:
-    """The files of a zoo: its shards and, if it has one, the catalogue; errors as `open_zoo`."""
-    path, zoo = Path(path), open_zoo(path)
-    shards = sorted(zoo.root / shard for shard in zoo.frame["shard"].unique())
-    catalogue = path / "catalogue.csv" if path.is_dir() else path
-    return [*shards, *([catalogue] if catalogue.is_file() and catalogue not in shards else [])]
 
 
 def stored_form(shard: str | Path, size: int | None = None) -> Form:

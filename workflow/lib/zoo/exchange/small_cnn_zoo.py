@@ -23,7 +23,8 @@ from lib.core.repro import file_sha256
 from lib.core.untrusted import Bounded
 from lib.nets.small_cnn import ACTIVATIONS
 from lib.zoo.exchange.importing import Source
-from lib.zoo.exchange.network import ExchangeError, Form, Image
+from lib.zoo.exchange.network import Form, Image
+from lib.zoo.exchange.opening import ExchangeError
 
 FORMAT, FINAL = "small-cnn-zoo", 86
 FILES = {

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 import pandas as pd
 
-from lib.core.repro import seed_for
+from lib.core.streams import Stream
 from lib.zoo.store.format import CatalogueError, not_finite, problem, row_digests
 from lib.zoo.store.header import opened, runs, scatter, whole
 
@@ -152,7 +152,7 @@ class Places:
             verify: compare each row with its digest.
         """
         order = np.arange(len(self._rows))
-        random = None if seed is None else np.random.default_rng(seed_for("stream", seed))
+        random = None if seed is None else Stream("stream", seed).numpy()
         if random:
             blocks = random.permutation(-(-len(order) // block))
             order = (blocks[:, None] * block + np.arange(block)).ravel()

@@ -1,0 +1,1 @@
+"""What embedders are trained for: one file for classifiers, one for fields."""

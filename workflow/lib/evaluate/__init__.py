@@ -1,1 +1,0 @@
-"""Measures of networks: accuracy, agreement, and the statistics that state their spread."""

@@ -1,0 +1,1 @@
+"""What is asked of latent spaces: one module for each experiment, its controls and statistics."""

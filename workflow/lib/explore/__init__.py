@@ -1,1 +1,0 @@
-"""What the latent space holds: interpolation, optimisation, its map."""

@@ -1,1 +1,0 @@
-"""Interactive figures of the reports, made from frames."""
