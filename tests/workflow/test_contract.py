@@ -204,7 +204,7 @@ def test_an_embedder_reads_no_network_of_what_it_leaves_out(copied, cfg):
     (left_out,) = cfg.spaces["multiarch"].left_out
     for name in left_out:
         shutil.rmtree(zoo / name)
-    made = f"multiarch/unseen/{'+'.join(cfg.spaces['multiarch'].left_out[0])}/seed_0/embedder.safetensors"
+    made = f"multiarch/unseen/{'+'.join(left_out)}/seed_0/embedder.safetensors"
     (copied.results / made).unlink()
     ended = copied.run(f"results/tiny/{made}", "--cores", "1", "--allowed-rules", "unseen_embedder")
     assert ended.code == 0, ended.text[-3000:]

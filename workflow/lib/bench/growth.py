@@ -15,6 +15,7 @@ from multiprocessing import get_context
 
 from lib.bench.machine import resident
 from lib.bench.subjects import SUBJECTS
+from lib.config import Engine as EngineSettings
 from lib.config import parse_memory
 from lib.core.progress import track
 from lib.core.streams import Stream
