@@ -86,7 +86,8 @@ class Form:
         stack = {name: value.float() for name, value in stack.items()}
         batch_norm = {}
         if set(_without_counters(stack)) != set(self._fused):
-            batch_norm = {k: v.numpy() for k, v in bn_statistics(stack, self._pairs).items()}
+            statistics = bn_statistics(stack, self._pairs, self._unfused)
+            batch_norm = {name: value.numpy() for name, value in statistics.items()}
             stack = fuse_state(stack, self._pairs, self._unfused)
         return self.layout.flatten(stack).numpy(), batch_norm
 
