@@ -23,6 +23,7 @@ from lib.data.images import ImageSplit
 from lib.embed.arm import Arm, EmbedderError, find_arm
 from lib.engine.family import Family
 from lib.nets.fuse import Pairs, bn_pairs, fuse_state
+from lib.zoo.exchange.wrapped import unwrapped
 from lib.zoo.store import Catalogue
 
 TYPE, VERSION = "netspace-embedder", 1
@@ -155,24 +156,34 @@ class Embedder:
         return self.architectures[int(classes[0].argmax())]
 
     def identify(self, network: nn.Module | Mapping[str, Tensor]) -> tuple[str, Tensor]:
-        """Architecture and flat vector [P] (batch norm fused) of a module or state dict."""
+        """Architecture and flat vector [P] (batch norm fused) of a module or state dict.
+
+        What wrappers (DataParallel, torch.compile, Lightning, ...) put before the names is taken
+        off; parameters may be of any precision, and numpy arrays.
+
+        Raises:
+            EmbedderError: the parameters are of none of the architectures, or not finite.
+        """
         state = network.state_dict() if isinstance(network, nn.Module) else network
-        if not (isinstance(state, Mapping) and all(isinstance(v, Tensor) for v in state.values())):
+        if not isinstance(state, Mapping) or not all(_is_numbers(v) for v in state.values()):
             raise EmbedderError(
                 "a network is a module, a state dict of tensors or the id of one in a catalogue, "
                 f"got {type(network).__name__}"
             )
-        state = {k: v.float() for k, v in state.items()}
-        shapes, image = _shapes(state), self.card["image"]
+        state = {str(k): torch.as_tensor(v).detach().float() for k, v in state.items()}
+        image = self.card["image"]
         for name, family in self.arm.families.items():
-            if shapes != {entry.name: entry.shape for entry in family.layout.entries}:
+            fused = {entry.name: entry.shape for entry in family.layout.entries}
+            found = self._part(state, fused)
+            if found is None:
                 if "field" in self.card:
                     continue
                 module, pairs = self._unfused(name)
-                if shapes != _shapes(module.state_dict()):
+                found = self._part(state, _shapes(module.state_dict()))
+                if found is None:
                     continue
-                state = fuse_state(state, pairs, module)
-            flat = family.layout.flatten(state).to(self.device)
+                found = fuse_state(found, pairs, module)
+            flat = family.layout.flatten(found).to(self.device)
             if not flat.isfinite().all():
                 raise EmbedderError(f"this {name} has parameters that are NaN or infinite")
             return name, flat
@@ -181,6 +192,18 @@ class Embedder:
             f"{', '.join(self.architectures)} for images of shape "
             f"{'x'.join(map(str, image))}, {len(self.card['classes'])} classes)"
         )
+
+    def _part(
+        self, state: Mapping[str, Tensor], wanted: Mapping[str, tuple[int, ...]]
+    ) -> dict[str, Tensor] | None:
+        """The part of a state that has these names, but for a prefix, and these shapes."""
+        try:
+            found = unwrapped(state, wanted)
+        except ValueError as error:
+            raise EmbedderError(str(error)) from None
+        if found is None or any(tuple(v.shape) != wanted[k] for k, v in found.items()):
+            return None
+        return found
 
     def _unfused(self, name: str) -> tuple[nn.Module, Pairs]:
         if name not in self._modules:
@@ -213,6 +236,13 @@ class Embedder:
 def card_path(path: str | Path) -> Path:
     """Where the card of an embedder file lies."""
     return Path(f"{path}.json")
+
+
+def _is_numbers(value: Any) -> bool:
+    """Whether something is a tensor, or an array that can become one."""
+    return isinstance(value, Tensor) or (
+        isinstance(value, np.ndarray) and value.dtype.kind in "biuf"
+    )
 
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:

@@ -223,7 +223,7 @@ def read_card(path: str | Path) -> dict[str, Any]:
 def read_preps(path: str | Path) -> list[Prep]:
     """Read groups `<architecture>/{original,decoded}` with the attribute `network`."""
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r", locking=False) as file:
             return [_prep(name, group, path) for name, group in file.items()]
     except FileNotFoundError:
         raise ReportError(f"{path}: no such file; the report needs the PRep pictures") from None
