@@ -1,4 +1,4 @@
-"""State dicts as training code leaves them, and files that are none: read, or said what they are."""
+"""State dicts as training code leaves them are read; files that are none are said what they are."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def torchscript(path: Path) -> None:
 
 NONE = {
     "git-lfs": (
-        lambda p: p.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"),
+        lambda p: p.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0"),
         "a git-lfs pointer.*git lfs pull",
     ),
     "TorchScript": (torchscript, "TorchScript archive.*state_dict"),
