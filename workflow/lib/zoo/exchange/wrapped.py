@@ -105,7 +105,7 @@ def _prefixes(names: Names, wanted: Names) -> list[str]:
     """What may stand before the wanted names."""
     first = min(wanted)
     ends = (name.removesuffix(first) for name in names if name.endswith(first))
-    return sorted({end for end in ends if not end or end.endswith(".")}, key=len)
+    return sorted({end for end in ends if not end or end.endswith(".")})
 
 
 def _part(names: Mapping[str, str], prefix: str, wanted: Names) -> dict[str, str] | None:
