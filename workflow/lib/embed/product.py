@@ -159,18 +159,18 @@ class Embedder:
         """Architecture and flat vector [P] (batch norm fused) of a module or state dict.
 
         What wrappers (DataParallel, torch.compile, Lightning, ...) put before the names is taken
-        off; parameters may be of any precision, and numpy arrays.
+        off; parameters may be of any precision.
 
         Raises:
             EmbedderError: the parameters are of none of the architectures, or not finite.
         """
         state = network.state_dict() if isinstance(network, nn.Module) else network
-        if not isinstance(state, Mapping) or not all(_is_numbers(v) for v in state.values()):
+        if not (isinstance(state, Mapping) and all(isinstance(v, Tensor) for v in state.values())):
             raise EmbedderError(
                 "a network is a module, a state dict of tensors or the id of one in a catalogue, "
                 f"got {type(network).__name__}"
             )
-        state = {str(k): torch.as_tensor(v).detach().float() for k, v in state.items()}
+        state = {name: value.float() for name, value in state.items()}
         image = self.card["image"]
         for name, family in self.arm.families.items():
             fused = {entry.name: entry.shape for entry in family.layout.entries}
@@ -236,13 +236,6 @@ class Embedder:
 def card_path(path: str | Path) -> Path:
     """Where the card of an embedder file lies."""
     return Path(f"{path}.json")
-
-
-def _is_numbers(value: Any) -> bool:
-    """Whether something is a tensor, or an array that can become one."""
-    return isinstance(value, Tensor) or (
-        isinstance(value, np.ndarray) and value.dtype.kind in "biuf"
-    )
 
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:

@@ -65,7 +65,7 @@ def read_table(path: Path, names: Collection[str], files: Mapping[str, str]) -> 
     ):
         if odd:
             row = f" (row {found[odd[0]]})" if odd[0] in found else ""
-            raise ExchangeError(f"{path}: network {odd[0]!r}{row} has not {what}")
+            raise ExchangeError(f"{path}: network {odd[0]!r} has not {what}{row}")
     rows: Rows = {name: {} for name in found}
     for at, column in enumerate(header):
         if at == place:
