@@ -189,7 +189,7 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray, dict]:
     if not path.is_file():
         raise ImagesError(f"{path}: no such file; prepare the images first")
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r", locking=False) as file:
             size = path.stat().st_size
             kind = tuple(plain_attribute(file, name, size) for name in ("type", "version"))
             if kind != (TYPE, VERSION):

@@ -89,7 +89,7 @@ def read_preps(path: str | Path) -> list[Prep]:
         ReportError: there is no such file, or it does not hold such pairs.
     """
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r", locking=False) as file:
             return [_prep(name, group, path) for name, group in file.items()]
     except FileNotFoundError:
         raise ReportError(f"{path}: no such file; the page needs the PRep pictures") from None

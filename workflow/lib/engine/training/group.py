@@ -47,8 +47,12 @@ class Group:
         self.seeds = [stream.of("init").seed for stream in streams]
         module, stack = build(), ensemble.init_stack(build, self.seeds)
         _scale(module, stack, [recipe.init_scale for recipe in recipes])
-        rates = {f.name: [getattr(recipe, f.name) for recipe in recipes] for f in fields(Rates)}
-        rates = Rates(**{name: np.array(values, np.float64) for name, values in rates.items()})
+        chosen = [f.name for f in fields(Recipe) if f.name in Rates.__dataclass_fields__]
+        rates = {name: [getattr(recipe, name) for recipe in recipes] for name in chosen}
+        rates = Rates(
+            **{name: np.array(values, np.float64) for name, values in rates.items()},
+            streams=np.array([stream.of("dropout").seed for stream in streams]),
+        )
         self.backend: Backend = backend(engine)(module, stack, cfg, rates, images)
         self.done = 0  # epochs
         self.parts, self.steps = 0, np.zeros((2, 0, 0))  # of the epoch under way: loss, hits
