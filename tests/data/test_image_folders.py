@@ -116,7 +116,8 @@ def test_large_pictures_resize_to_the_same_pixels_in_and_out_of_the_stream(tmp_p
     noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
     stream = io.BytesIO()
     Image.fromarray(noise).save(stream, "png")
-    files = {f"{name}/{n}.png": stream.getvalue() for name in "ab" for n in range(5)}
+    files = {f"train/{name}/{n}.png": png(n) for name in "ab" for n in range(5)}
+    files |= {f"test/{name}/0.png": stream.getvalue() for name in "ab"}
     found = prepared(tmp_path / "o", path=str(written(tmp_path / "n", files)), **GREY)["test"]
     expected = np.asarray(Image.fromarray(noise).resize((8, 8), Image.Resampling.BILINEAR))
     np.testing.assert_array_equal((found.x[0, 0] * 255).round().numpy(), expected)

@@ -12,14 +12,15 @@ import numpy as np
 
 from lib.data import meshing
 from lib.data.archive import DataError
-from lib.data.parts import borders, pieces
+from lib.data.parts import borders, outer
 from lib.data.solid import DIRECTIONS, Solid, closed, solid_angle_winding
 
 PROBES = 400  # points at which the winding number is looked at
 TRUSTED = 0.98  # share of them where it must be plain
-LOOKED_AT, ENOUGH = 20_000, 2000  # points and pieces that are looked at; points inside that do
+LOOKED_AT, ENOUGH = 20_000, 2000  # points that are looked at, and points inside that do
+SURFACE = 2000  # points on the surface that are looked at
 MOST_CHANGED = 0.1  # share of the volume by which a mended mesh may differ
-MOST_WALLS = 0.001  # share of the area that may have the same on both sides
+MOST_WALLS = 0.001  # share of those that may have the same on both sides
 REBUILT = 128  # cells along the box in which a surface is rebuilt; parts thinner than one are lost
 
 
@@ -61,10 +62,11 @@ def _candidates(
 ) -> Iterator[tuple[str, tuple[np.ndarray, np.ndarray]]]:
     """Closed surfaces that might be what the mesh is meant to be, and how they were made."""
     if closed(faces):
-        corners, owner = pieces(vertices, faces)
-        outer = faces[np.unique(owner[borders(corners, Solid(vertices, faces).inside)])]
-        if _plain(vertices, outer):
-            yield "walls inside removed", (vertices, outer)
+        _, owner = outer(vertices, faces, Solid(vertices, faces).inside)
+        without = faces[np.unique(owner)]
+        if _plain(vertices, without):
+            used, own = np.unique(without, return_inverse=True)
+            yield "walls inside removed", (vertices[used], own.reshape(-1, 3).astype(np.int32))
     filled = _filled(vertices, faces)
     if _plain(*filled):
         yield "turned and holes filled", filled
@@ -135,12 +137,8 @@ def _plain(vertices: np.ndarray, faces: np.ndarray) -> bool:
     once = (windings == windings[0]).all(0) & np.isin(windings[0], (0, 1))
     if once.mean() < TRUSTED or not (windings == 1).any():
         return False
-    corners, _ = pieces(vertices, faces)
-    if len(corners) > LOOKED_AT:
-        corners = corners[np.random.default_rng(0).choice(len(corners), LOOKED_AT, replace=False)]
-    crossed = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    area = np.linalg.norm(crossed, axis=1)
-    return bool(area[~borders(corners, solid.inside)].sum() <= MOST_WALLS * area.sum())
+    where, normals = solid.surface(SURFACE, np.random.default_rng(1))
+    return bool(borders(where, normals, solid.inside).mean() >= 1 - MOST_WALLS)
 
 
 def _trusted(vertices: np.ndarray, faces: np.ndarray) -> bool:
@@ -188,20 +186,19 @@ def _rebuilt(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.nd
     on whole and half numbers, where inside and outside are a matter of rounding.
     """
     solid, skin = Solid(vertices, faces), (vertices, faces)
-    steep = np.inf  # the sign jumps in a hole, so every cell is looked at
+    steep, inside = np.inf, solid.surely_inside  # signs jump in a hole: every cell is looked at
     if closed(faces):
-        corners, _ = pieces(vertices, faces)
-        corners = corners[borders(corners, solid.inside)]
+        corners, _ = outer(vertices, faces, solid.inside)
         skin = corners.reshape(-1, 3), np.arange(3 * len(corners)).reshape(-1, 3)
-        steep = 1.0
+        steep, inside = 1.0, solid.inside
     if not len(skin[1]):
         raise DataError("has nothing inside: it consists of sheets without thickness")
-    outer, shift = Solid(*skin), np.float32((0.37, 0.21, 0.29)) * (2 / REBUILT)
+    border, shift = Solid(*skin), np.float32((0.37, 0.21, 0.29)) * (2 / REBUILT)
 
     def field(_: np.ndarray, points: np.ndarray) -> np.ndarray:
         at = points[0] + shift
-        signs = np.where(solid.inside(at), -1, 1).astype(np.float32)
-        return (signs * np.maximum(outer.distance(at), meshing.TINY))[None]
+        signs = np.where(inside(at), -1, 1).astype(np.float32)
+        return (signs * np.maximum(border.distance(at), meshing.TINY))[None]
 
     found = next(meshing.mesh(field, 1, REBUILT, lipschitz=[steep]))
     if not len(found.faces):

@@ -115,7 +115,7 @@ def _index(word: str) -> int:
 
 def few_corners(count: int) -> list[str]:
     """The note on faces that are edges or points."""
-    return [f"{count} faces of fewer than three corners passed by"] if count else []
+    return [f"faces of fewer than three corners passed by: {count}"] if count else []
 
 
 def _lines(text: str, comment: str) -> Iterable[tuple[int, str]]:

@@ -71,20 +71,26 @@ def pieces(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndar
     return np.concatenate([own for own, _ in done]), np.concatenate([own for _, own in done])
 
 
-def borders(corners: np.ndarray, inside) -> np.ndarray:
-    """Which triangles `[n, 3, 3]` have the inside on one side and the outside on the other.
+def borders(points: np.ndarray, normals: np.ndarray, inside) -> np.ndarray:
+    """At which points `[n, 3]` of a surface one side is inside and the other outside.
 
-    The others are walls within a body, or sheets outside of it.
+    At the others are walls within a body, or sheets outside of it.
 
     Args:
+        normals: of the surface at the points, of any length.
         inside: which of points `[n, 3]` are inside.
     """
-    crossed = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    size = np.linalg.norm(crossed, axis=1, keepdims=True)
-    step = NEAR * crossed / np.maximum(size, 1e-30)
+    size = np.linalg.norm(normals, axis=1, keepdims=True)
+    step = NEAR * normals / np.maximum(size, 1e-30)
+    return inside(points + step) != inside(points - step)
 
-    middle = corners.mean(axis=1)
-    return inside(middle + step) != inside(middle - step)
+
+def outer(vertices: np.ndarray, faces: np.ndarray, inside) -> tuple[np.ndarray, np.ndarray]:
+    """Pieces `[n, 3, 3]` of triangles that are the border of what is inside, and whose they are."""
+    corners, owner = pieces(vertices, faces)
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    keep = borders(corners.mean(axis=1), normals, inside)
+    return corners[keep], owner[keep]
 
 
 def _connected(faces: np.ndarray) -> np.ndarray:

@@ -68,9 +68,10 @@ def _ears(vertices: np.ndarray, face: list[int]) -> np.ndarray:
     corner lies in the triangle; of several, the one with the most room, so that no triangle is
     without area while there are others.
     """
-    points = vertices[face]
+    points = vertices[face] - vertices[face[0]]
+    points = points / max(np.abs(points).max(), 1e-300)
     after = np.roll(points, -1, axis=0)
-    normal = np.cross(points - points[0], after - points[0]).sum(axis=0)
+    normal = np.cross(points, after).sum(axis=0)
     axis = int(np.argmin(np.abs(normal)))
     along = np.cross(normal, np.eye(3)[axis])
     flat = np.stack([points @ along, points @ np.cross(normal, along)], axis=1)
@@ -94,7 +95,7 @@ def _room(flat: np.ndarray, ear: tuple[int, int, int], left: list[int]) -> tuple
     sides = [_cross(q - p, others - p) for p, q in ((a, b), (b, c), (c, a))]
     corner = (others[:, None] == flat[list(ear)][None]).all(axis=2).any(axis=1)
     empty = not (np.all([side >= 0 for side in sides], axis=0) & ~corner).any()
-    return bool(area >= 0 and empty), float(area / longest)
+    return bool(area >= 0 and empty), round(float(area / longest), 6)
 
 
 def _cross(one: np.ndarray, other: np.ndarray) -> np.ndarray:

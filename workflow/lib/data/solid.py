@@ -13,6 +13,9 @@ DIRECTIONS = np.array(
     [(0.29, 0.53, 0.80), (-0.31, -0.47, -0.83), (0.13, -0.91, 0.39)], dtype=np.float32
 )
 DIRECTIONS /= np.linalg.norm(DIRECTIONS, axis=1, keepdims=True)
+FURTHER = np.roll(DIRECTIONS, 1, axis=1)[[0, 0, 1, 2]] * np.float32(
+    [(1, 1, 1), (-1, 1, -1), (1, -1, 1), (-1, -1, 1)]
+)
 
 
 class Solid:
@@ -89,6 +92,19 @@ class Solid:
         if len(split):
             first[split] = self.winding(np.asarray(points)[split], DIRECTIONS[2]) != 0
         return first
+
+    def surely_inside(self, points: np.ndarray) -> np.ndarray:
+        """Which of the points are inside, by all three rays, or most of seven where they differ.
+
+        For surfaces with cracks, which one ray in some thousands slips through.
+        """
+        votes = sum((self.winding(points, way) != 0).astype(int) for way in DIRECTIONS)
+        inside, split = votes == 3, np.flatnonzero(votes % 3)
+        if len(split):
+            own = np.asarray(points)[split]
+            more = sum((self.winding(own, way) != 0).astype(int) for way in FURTHER)
+            inside[split] = votes[split] + more > (len(DIRECTIONS) + len(FURTHER)) / 2
+        return inside
 
     def distance(self, points: np.ndarray) -> np.ndarray:
         """Distance `[n]` float32 of points `[n, 3]` to the surface, without a sign."""
