@@ -72,7 +72,8 @@ def off(data: bytes) -> RawMesh:
         extra = 3 * bool(normal) + 4 * bool(color) + 2 * bool(texture)
         rows = _rows([word for row in rows for word in row], vertex_count, width + extra, told)
     if len(rows) != vertex_count + face_count:
-        raise MeshError(f"{told}, but has {len(rows)} lines of them")
+        whole = min(len(rows), vertex_count)
+        raise MeshError(f"{told}, but has {whole} and {len(rows) - whole}")
     points = numbers([word for row in rows[:vertex_count] for word in row[:width]])
     points = points.reshape(-1, width)
     if fourth:
@@ -138,5 +139,5 @@ def _rows(words: list[str], count: int, width: int, told: str) -> list[list[str]
         at += size + 1
     if at != len(words):
         whole = sum(len(row) >= 3 for row in rows[:count])
-        raise MeshError(f"{told}, but breaks off after {whole} and {len(rows[count:])}")
+        raise MeshError(f"{told}, but has {whole} and {len(rows[count:])} before it breaks off")
     return rows

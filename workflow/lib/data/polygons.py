@@ -73,6 +73,7 @@ def _ears(vertices: np.ndarray, face: list[int]) -> np.ndarray:
     after = np.roll(points, -1, axis=0)
     normal = np.cross(points, after).sum(axis=0)
     axis = int(np.argmin(np.abs(normal)))
+    normal = normal / max(np.linalg.norm(normal), 1e-300)
     along = np.cross(normal, np.eye(3)[axis])
     flat = np.stack([points @ along, points @ np.cross(normal, along)], axis=1)
     left, found = list(range(len(face))), []
