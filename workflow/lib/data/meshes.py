@@ -170,6 +170,8 @@ def _read(name: str, data: bytes) -> RawMesh:
         MeshError: it is no such file, or damaged.
     """
     suffix = PurePosixPath(name).suffix.lower()
+    if not data.strip():
+        raise MeshError("has no faces: the file is empty")
     if (what := what_it_is(data)) and (suffix, what) != (".ply", "a PLY file"):
         raise MeshError(f"is {what}; expected what its suffix {suffix} says")
     if suffix == ".stl":
