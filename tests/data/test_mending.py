@@ -65,6 +65,7 @@ def test_a_sheet_from_both_sides_is_no_body():
     assert words == "walls inside removed, volume +0.0 %"
 
 
+@pytest.mark.slow
 def test_a_body_of_loose_triangles_has_no_bubbles_around_it():
     vertices, faces, *_ = boxes(((0, 0, 0), (1, 1, 1)))
     loose = vertices[faces.reshape(-1)]

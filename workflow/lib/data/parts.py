@@ -15,9 +15,10 @@ def layers(vertices: np.ndarray, faces: np.ndarray) -> list[np.ndarray]:
     A part is what is connected by edges that two triangles have, and if there are several, also
     what looks the same way along each axis: the two sides of a sheet are two layers. One clean
     part is one layer. There are few layers; where more would be needed, the last holds the rest.
+    Loose triangles are one layer.
     """
     label = _connected(faces)
-    if label.max(initial=0) == 0:
+    if label.max(initial=0) == 0 or 2 * label.max() >= len(faces):
         return [np.arange(len(faces))]
     crossed = np.cross(*(vertices[faces[:, k]] - vertices[faces[:, 0]] for k in (1, 2)))
     key = (crossed > 0) @ (1, 2, 4)
