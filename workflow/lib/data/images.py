@@ -174,12 +174,11 @@ def _check_split(raw: Raw, split: str, cfg: Images) -> None:
 
 
 def _check_variety(raw: Raw) -> None:
-    """Refuse a class whose images are all the same picture, or a whole set of one picture."""
+    """Refuse a class whose images are all the same picture; a set of one picture has only such."""
     pixels = {
         split: raw.splits[split][0].reshape(len(raw.splits[split][0]), -1) for split in SPLITS
     }
     labels = {split: raw.splits[split][1] for split in SPLITS}
-    firsts = {}
     for label, name in enumerate(raw.classes):
         own = [pixels[split][labels[split] == label] for split in SPLITS]
         first, count = own[0][0], sum(map(len, own))
@@ -189,9 +188,6 @@ def _check_variety(raw: Raw) -> None:
                 "expected different ones (what is drawn may lie in what was left out of the "
                 "files, see images.background and images.channels)"
             )
-        firsts[first.tobytes()] = name
-    if len(firsts) == 1:
-        raise ImagesError(f"all images of {raw.name} are the same picture, in all classes")
 
 
 def _write(path: str | Path, raw: Raw, split: str, cfg: Images) -> None:
