@@ -191,8 +191,8 @@ class _Trial:
         if one != other:
             raise PreflightError(
                 "its forward does something else in training than in eval mode, which the "
-                "compiled kernels do not: set engine.kernels to vmap, and register the architecture "
-                "with compiled=False"
+                "compiled kernels do not: set engine.kernels to vmap, and register the "
+                "architecture with compiled=False"
             )
 
     def _fused(self, module: nn.Module) -> nn.Module:
