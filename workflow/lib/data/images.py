@@ -192,7 +192,7 @@ def _check_variety(raw: Raw) -> None:
             raise ImagesError(
                 f"the {count} images of class {name} of {raw.name} are all the same picture; "
                 "expected different ones (what is drawn may lie in what was left out of the "
-                "files, see images.background and images.channels)"
+                "files, see its keys background and channels)"
             )
 
 

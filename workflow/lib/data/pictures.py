@@ -111,7 +111,7 @@ class Pixels:
         if self.transparent:
             lines.append(
                 f"{len(self.transparent)} images with transparent pixels laid over "
-                f"{self.background} (images.background), such as {min(self.transparent)}"
+                f"{self.background} (key background), such as {min(self.transparent)}"
             )
         if self.turned:
             lines.append(f"{len(self.turned)} images turned as their EXIF orientation says")
