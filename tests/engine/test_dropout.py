@@ -10,6 +10,7 @@ from torch.func import vmap
 
 from lib import nets
 from lib.config import Training
+from lib.core.streams import Stream
 from lib.data.images import ImageSplit
 from lib.engine import dropout
 from lib.engine.kernels import UnsupportedError
@@ -43,11 +44,11 @@ def split(count: int, seed: int) -> ImageSplit:
 
 
 def fit(instances, width=0, kernels="vmap"):
-    names = [("zoo", 0, NAME, i) for i in instances]
+    streams = [Stream("zoo", 0, NAME, i) for i in instances]
     cfg = Training(epochs=3, batch_size=10, learning_rate=0.02)
-    engine = Engine(kernels=kernels, width=width or len(names))
+    engine = Engine(kernels=kernels, width=width or len(streams))
     build = lambda: nets.build(NAME, 1, 6, 4)  # noqa: E731
-    return train(build, names, cfg, split(35, 0), split(20, 1), engine)
+    return train(build, streams, cfg, split(35, 0), split(20, 1), engine=engine)
 
 
 def test_a_share_is_dropped_and_the_rest_scaled():
