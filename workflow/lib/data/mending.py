@@ -18,9 +18,11 @@ from lib.data.solid import DIRECTIONS, Solid, closed, solid_angle_winding
 PROBES = 400  # points at which the winding number is looked at
 TRUSTED = 0.98  # share of them where it must be plain
 LOOKED_AT, ENOUGH = 20_000, 2000  # points that are looked at, and points inside that do
+ANGLES, FEWER = 1e7, 5000  # most solid angles, and points, for it where a surface is open
 SURFACE = 2000  # points on the surface that are looked at
 MOST_CHANGED = 0.1  # share of the volume by which a mended mesh may differ
 MOST_WALLS = 0.001  # share of those that may have the same on both sides
+COARSER = 2  # so many of these are one where an open surface is first looked at
 REBUILT = 128  # cells along the box in which a surface is rebuilt; parts thinner than one are lost
 
 
@@ -41,9 +43,10 @@ def mended(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndar
         return vertices, tidy, "" if len(tidy) == len(faces) else "double triangles removed"
     if _plain(vertices, tidy[:, ::-1]):
         return vertices, np.ascontiguousarray(tidy[:, ::-1]), "turned inside out"
-    changed = None
+    looked_at = changed = None
     for words, candidate in _candidates(vertices, tidy):
-        changed, volume = _change(vertices, tidy, *candidate)
+        looked_at = looked_at or _looked_at(vertices, tidy)
+        changed, volume = _change(*looked_at, *candidate)
         if changed <= MOST_CHANGED:
             return *candidate, f"{words}, volume {100 * volume:+.1f} %"
     raise DataError(
@@ -75,27 +78,33 @@ def _candidates(
             yield "rebuilt from its winding number", _rebuilt(*candidate)
 
 
-def _change(
-    vertices: np.ndarray, faces: np.ndarray, new_vertices: np.ndarray, new_faces: np.ndarray
-) -> tuple[float, float]:
-    """By what share of a mesh's volume another differs from it, and is larger, at random points."""
-    old, new = Solid(vertices, faces), Solid(new_vertices, new_faces)
+def _looked_at(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Random points around a mesh, and which of them are inside."""
+    solid, is_closed = Solid(vertices, faces), closed(faces)
+    turned = not is_closed and _turned(faces)
+    most = 20 * LOOKED_AT
+    if not is_closed and not turned:
+        most = int(np.clip(ANGLES / len(faces), PROBES, FEWER))
     rng = np.random.default_rng(0)
     low, high = vertices.min(0), vertices.max(0)
-    count, was, now = 0, np.zeros(0, bool), np.zeros(0, bool)
-    most = 20 * LOOKED_AT
-    if not closed(faces) and not _turned(faces):
-        most = int(np.clip(4e7 / len(faces), PROBES, LOOKED_AT))
-    while count < most and was.sum() < ENOUGH:
-        points = rng.uniform(low, high, (min(most, LOOKED_AT), 3)).astype(np.float32)
-        if closed(faces):
-            inside = old.inside(points)
-        elif _turned(faces):
-            inside = old.behind_odd(points)
+    points, inside = np.zeros((0, 3), np.float32), np.zeros(0, bool)
+    while len(points) < most and inside.sum() < ENOUGH:
+        more = rng.uniform(low, high, (min(most, LOOKED_AT), 3)).astype(np.float32)
+        if is_closed:
+            found = solid.inside(more)
+        elif turned:
+            found = solid.behind_odd(more)
         else:
-            inside = np.abs(solid_angle_winding(vertices, faces, points)) > 0.5
-        was, now = np.append(was, inside), np.append(now, new.inside(points))
-        count += len(points)
+            found = np.abs(solid_angle_winding(vertices, faces, more)) > 0.5
+        points, inside = np.concatenate([points, more]), np.append(inside, found)
+    return points, inside
+
+
+def _change(
+    points: np.ndarray, was: np.ndarray, vertices: np.ndarray, faces: np.ndarray
+) -> tuple[float, float]:
+    """By what share of a volume a mesh differs from what was inside, and is larger, at points."""
+    now = Solid(vertices, faces).inside(points)
     size = max(int(was.sum()), 1)
     return float((was != now).sum() / size), float((now.sum() - was.sum()) / size)
 
@@ -185,22 +194,65 @@ def _rebuilt(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.nd
     The grid is moved by parts of a cell, so that its points do not lie on the walls of things built
     on whole and half numbers, where inside and outside are a matter of rounding.
     """
-    solid, skin = Solid(vertices, faces), (vertices, faces)
-    steep, inside = np.inf, solid.surely_inside  # signs jump in a hole: every cell is looked at
+    shift = np.float32((0.37, 0.21, 0.29)) * (2 / REBUILT)
     if closed(faces):
-        corners, _ = outer(vertices, faces, solid.inside)
-        skin = corners.reshape(-1, 3), np.arange(3 * len(corners)).reshape(-1, 3)
-        steep, inside = 1.0, solid.inside
-    if not len(skin[1]):
+        found, triangles = _around_closed(vertices, faces, shift)
+    else:
+        found, triangles = _around_open(Solid(vertices, faces), shift)
+    if not len(triangles):
+        raise DataError(f"has nothing inside that is thicker than {2 / REBUILT:.3f}")
+    return found + shift, triangles
+
+
+def _around_closed(
+    vertices: np.ndarray, faces: np.ndarray, shift: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    solid = Solid(vertices, faces)
+    corners, _ = outer(vertices, faces, solid.inside)
+    if not len(corners):
         raise DataError("has nothing inside: it consists of sheets without thickness")
-    border, shift = Solid(*skin), np.float32((0.37, 0.21, 0.29)) * (2 / REBUILT)
+    border = Solid(corners.reshape(-1, 3), np.arange(3 * len(corners)).reshape(-1, 3))
 
     def field(_: np.ndarray, points: np.ndarray) -> np.ndarray:
         at = points[0] + shift
-        signs = np.where(inside(at), -1, 1).astype(np.float32)
+        signs = np.where(solid.inside(at), -1, 1).astype(np.float32)
         return (signs * np.maximum(border.distance(at), meshing.TINY))[None]
 
-    found = next(meshing.mesh(field, 1, REBUILT, lipschitz=[steep]))
-    if not len(found.faces):
-        raise DataError(f"has nothing inside that is thicker than {2 / REBUILT:.3f}")
-    return found.vertices + shift, found.faces
+    found = next(meshing.mesh(field, 1, REBUILT, lipschitz=[1.0]))
+    return found.vertices, found.faces
+
+
+def _around_open(solid: Solid, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Signs jump in holes, away from any triangle, so they are looked at on a coarse grid first.
+
+    Only points near triangles, or where coarse signs change, are looked at on the fine grid. A
+    point away from triangles that its neighbours contradict was seen through a crack.
+    """
+    from scipy.ndimage import maximum_filter, minimum_filter
+
+    rough = REBUILT // COARSER
+    axis = np.linspace(-1, 1, rough + 1, dtype=np.float32)
+    at = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3) + shift
+    shape = (rough + 1,) * 3
+    far = solid.distance(at).reshape(shape)
+    inside = _agreed(solid.surely_inside(at).reshape(shape), far, 2 / rough)
+    near = far < np.sqrt(3) * (1 / rough + 2 / REBUILT)
+    look = near | (maximum_filter(inside, 3) & ~minimum_filter(inside, 3))
+
+    place = (np.arange(REBUILT + 1) + COARSER // 2) // COARSER
+    nearest = np.ix_(place, place, place)
+    distance, signs, fine = far[nearest], inside[nearest], np.argwhere(look[nearest])
+    at = (fine * (2 / REBUILT) - 1).astype(np.float32) + shift
+    own = tuple(fine.T)
+    distance[own], signs[own] = solid.distance(at), solid.surely_inside(at)
+    signs = _agreed(signs, distance, 2 / REBUILT)
+    signed = np.where(signs, -1, 1).astype(np.float32) * np.maximum(distance, meshing.TINY)
+    return meshing.surface(signed)
+
+
+def _agreed(inside: np.ndarray, distance: np.ndarray, step: float) -> np.ndarray:
+    """Signs on a grid; those of points that no triangle is near are what most of 27 say."""
+    from scipy.ndimage import uniform_filter
+
+    most = uniform_filter(inside.astype(np.float32), 3) > 0.5
+    return np.where(distance > np.sqrt(3) * step, most, inside)
