@@ -28,6 +28,8 @@ def what_is(path: Path) -> str | None:
     """What a file is that holds no state dict, and what to do about it; None if it may well."""
     if path.is_dir():
         return "a folder, expected a file"
+    if path.exists() and not path.is_file():
+        return "not a PyTorch file: not a regular file, but a pipe or a device"
     with path.open("rb") as stream:
         head = stream.read(512)
     if not head:
