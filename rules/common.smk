@@ -34,7 +34,9 @@ def check_data(cfg, where):
         check_shapes(cfg.source, where)
         return
     check_images(cfg, where)
-    for line in recognised(cfg) if workflow.is_main_process else ():
+    # An archive would have to be unpacked for it: the job that reads it says so in its log.
+    look = workflow.is_main_process and cfg.path and Path(cfg.path).is_dir()
+    for line in recognised(cfg) if look else ():
         logger.info(f"{where}: {line}")
 
 
