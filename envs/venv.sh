@@ -4,8 +4,10 @@
 # python3.11 that is Python 3.11 or 3.12 and can create virtual environments.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-exec 9<pyproject.toml
-flock 9 # one at a time
+# One at a time. On NFS an exclusive lock needs a file that is open for writing; without locks one
+# can only hope.
+if [ -w pyproject.toml ]; then exec 9<>pyproject.toml; else exec 9<pyproject.toml; fi
+flock 9 || echo "This file system has no locks: do not run make twice at the same time here." >&2
 
 digest() { { pwd; cat "$@"; } | sha256sum | cut -d ' ' -f 1; }
 current() { [ "$(cat "$1" 2>/dev/null)" = "$2" ]; }

@@ -12,12 +12,14 @@ from lib.core.checkpoint import clear
 from lib.core.errors import InputError
 from lib.core.repro import code_hash
 from lib.data.images import check_source as check_images
+from lib.data.images import recognised
 from lib.data.shapes import check as check_shapes
 from lib.report.assets import assets
 from lib.study import study_of
 from lib.zoo.exchange.opening import zoo_files
 from lib.zoo.extract import shard_ranges
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 # Threads that wait for each other by spinning keep busy cores from those that work.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -27,8 +29,15 @@ lifeline.announce()
 
 
 def check_data(cfg, where):
-    """See that the source of some data is there, before any work starts."""
-    check_images(cfg, where) if cfg.kind == "images" else check_shapes(cfg.source, where)
+    """See that the source of some data is there, before any work; say what is recognised in it."""
+    if cfg.kind == "shapes":
+        check_shapes(cfg.source, where)
+        return
+    check_images(cfg, where)
+    # An archive would have to be unpacked for it: the job that reads it says so in its log.
+    look = workflow.is_main_process and cfg.path and Path(cfg.path).is_dir()
+    for line in recognised(cfg) if look else ():
+        logger.info(f"{where}: {line}")
 
 
 try:

@@ -2,7 +2,7 @@
 
 Output: zoos/{zoo}/{shapes.csv,left_out.csv,meshes,samples}, zoos/{zoo}/{architecture}/*,
 {space}/embedder/seed_*/*, {space}/{latent_map,reconstruction,interpolation,completion,sampling}.csv
-with their meshes in {space}/meshes, {space}/scenes.json, what the page shows of them.
+with their meshes in {space}/meshes, {space}/scenes.json, what the page shows of them, {space}/walk.png on request.
 """
 
 from lib.config import FieldExperiments
@@ -283,3 +283,24 @@ rule scenes:
         "Space {wildcards.space}: the meshes of its page"
     script:
         "../workflow/scripts/fields/scenes.py"
+
+
+rule walk_picture:
+    input:
+        table=RESULTS / "{space}/interpolation.csv",
+        meshes=RESULTS / "{space}/meshes/interpolation",
+    output:
+        RESULTS / "{space}/walk.png",
+    log:
+        RESULTS / "logs/{space}/walk_picture.log",
+    wildcard_constraints:
+        space=one_of(FIELD_SPACES),
+    localrule: True
+    conda:
+        "../envs/mesh.yaml"
+    params:
+        code=code_hash("lib.report.cover"),
+    message:
+        "Space {wildcards.space}: a walk between two shapes, as a picture"
+    script:
+        "../workflow/scripts/fields/walk_picture.py"

@@ -24,13 +24,43 @@ def members(kept):
     return "|".join(found) or "(?!)"
 
 
+def trained(wildcards):
+    """The architectures of a zoo that are trained."""
+    zoo = ZOOS[wildcards.zoo]
+    return [name for name in zoo.architectures if not zoo.source_of(name)]
+
+
 TRAINED = members(lambda zoo, name: not zoo.source_of(name))
 TAKEN = members(lambda zoo, name: zoo.source_of(name))
+
+
+rule preflight:
+    input:
+        images=lambda wildcards: images_of(wildcards)["train"],
+    output:
+        RESULTS / "zoos/{zoo}/preflight.json",
+    log:
+        RESULTS / "logs/zoos/{zoo}/preflight.log",
+    wildcard_constraints:
+        zoo=one_of(of_kind(ZOOS, "classifiers")),
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        **ON_CPU,
+    params:
+        architectures=trained,
+        kernels=STUDY.engine.kernels,
+        code=lambda wildcards: code_hash("lib.engine.preflight", *net_modules(trained(wildcards))),
+    message:
+        "Zoo {wildcards.zoo}: trying out its architectures"
+    script:
+        "../workflow/scripts/zoo/preflight.py"
 
 
 rule train_shard:
     input:
         unpack(lambda wildcards: {k: images_of(wildcards)[k] for k in ("train", "validation")}),
+        preflight=rules.preflight.output,
     output:
         states=RESULTS / "zoos/{zoo}/{architecture}/raw_{shard}.safetensors",
         columns=RESULTS / "zoos/{zoo}/{architecture}/raw_{shard}.csv",

@@ -11,6 +11,11 @@ SLOW = [FOLDER / folder for folder in ("chaos", "cluster", "workflow")]
 TOGETHER = [*SLOW, FOLDER / "browser"]  # tests of such a folder share what takes long to make
 
 
+def pytest_configure(config):
+    """Know the mark also where pytest-xdist is not loaded."""
+    config.addinivalue_line("markers", "xdist_group(name): tests that stay on one core together")
+
+
 def pytest_collection_modifyitems(items):
     """Mark as slow what runs Snakemake, and which tests stay on one core."""
     for item in items:

@@ -1,5 +1,7 @@
 """Files are whole or not there: after a kill, on a full disk, in a folder of somebody else's."""
 
+import errno
+import logging
 import os
 import re
 import signal
@@ -16,7 +18,8 @@ import torch
 
 import lib
 from disks import disk
-from lib.core.atomic import WriteError, atomic, atomic_hdf5, check_folder
+from lib.core import atomic as core_atomic
+from lib.core.atomic import WriteError, atomic, atomic_hdf5, check_folder, scratch
 from lib.core.progress import job
 from lib.core.tensors import save_file
 from lib.data.meshes import write_mesh
@@ -210,3 +213,86 @@ def test_a_folder_that_is_there_or_can_be_made_is_fine_and_a_file_is_not(tmp_pat
     (tmp_path / "file").write_text("x")
     with pytest.raises(WriteError, match="file is a file, expected a folder"):
         check_folder(tmp_path / "file/results")
+
+
+# --- file systems that know less ----------------------------------------------------------------
+
+
+def failing(monkeypatch, function, number):
+    def fail(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, function, fail)
+
+
+@pytest.mark.parametrize(
+    ("function", "number"),
+    [("fsync", errno.EINVAL), ("fsync", 524), ("chmod", errno.EPERM), ("chmod", errno.ENOTSUP)],
+)
+def test_care_that_a_file_system_does_not_know_is_no_failed_write(
+    tmp_path, monkeypatch, caplog, function, number
+):
+    monkeypatch.setattr(core_atomic, "_told", set())
+    failing(monkeypatch, function, number)
+    with caplog.at_level(logging.WARNING, "lib"):
+        for name in ("a", "b"):
+            with atomic(tmp_path / name) as temporary:
+                temporary.write_text(name)
+    assert (tmp_path / "a").read_text() == "a" and (tmp_path / "b").read_text() == "b"
+    assert caplog.text.count("going on") == 1 and str(tmp_path) in caplog.text
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
+def test_what_says_that_bytes_did_not_reach_the_disk_stays_an_error(tmp_path, monkeypatch, number):
+    (tmp_path / "a").write_text("old")
+    failing(monkeypatch, "fsync", number)
+    with pytest.raises((OSError, WriteError)), atomic(tmp_path / "a") as temporary:
+        temporary.write_text("new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_text() == "old"
+
+
+def test_a_link_that_leads_nowhere_is_named_with_where_it_leads(tmp_path):
+    link = tmp_path / "results"
+    link.symlink_to(tmp_path / "scratch")
+
+    def refused(message):
+        for call in (lambda: check_folder(link / "images"), lambda: write(link / "images" / "x")):
+            with pytest.raises(WriteError, match=message):
+                call()
+
+    def write(path):
+        with atomic(path) as temporary:
+            temporary.write_text("x")
+
+    refused("results is a link to .*scratch, which is not there; make that folder, or remove")
+    (tmp_path / "scratch").mkdir()
+    write(link / "images" / "x")
+    check_folder(link)
+    link.unlink()
+    link.symlink_to(link)
+    refused("results is a link to itself")
+    link.unlink()
+    (tmp_path / "file").write_text("")
+    link.symlink_to(tmp_path / "file")
+    refused("results is a file, expected a folder")
+
+
+def test_a_temporary_folder_without_room_or_that_is_not_there_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(core_atomic.tempfile, "tempdir", str(tmp_path))
+    with scratch(b"abc", ".obj") as path:
+        assert path.read_bytes() == b"abc" and path.parent == tmp_path and path.suffix == ".obj"
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(core_atomic.tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(WriteError, match=f"No such file.*TMPDIR is {tmp_path}"), scratch(b"abc"):
+        pass
+
+
+def test_a_full_temporary_folder_is_named(tmp_path, monkeypatch):
+    with disk(tmp_path / "small", 64):
+        monkeypatch.setattr(core_atomic.tempfile, "tempdir", str(tmp_path / "small"))
+        with pytest.raises(WriteError, match="the temporary folder .*small .*No space left"):
+            with scratch(bytes(1 << 20)):
+                pass
+        assert not list((tmp_path / "small").iterdir())

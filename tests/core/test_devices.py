@@ -1,5 +1,7 @@
 """GPUs are shared out by locks; here they are names alone, and processes that hold them."""
 
+import errno
+import logging
 import os
 import subprocess
 import sys
@@ -107,3 +109,27 @@ def test_a_torch_without_cuda_is_said_before_anything_is_read(built, monkeypatch
     wanted = (ImagesError, "no such file") if built else (devices.DeviceError, "build for the CPU")
     with pytest.raises(wanted[0], match=wanted[1]):
         load_split(tmp_path / "test.h5", "cuda")
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EBADF, 524])
+def test_without_locks_a_gpu_is_taken_and_that_is_said(monkeypatch, caplog, number):
+    def none(*_):
+        raise OSError(number, "no locks")
+
+    monkeypatch.setattr(devices.fcntl, "flock", none)
+    with caplog.at_level(logging.WARNING, "lib"):
+        name, lock = devices._first_free(["4", "7"])
+    assert name in ("4", "7") and lock is None and "has locks" in caplog.text
+
+
+def test_where_one_folder_has_no_locks_another_is_used(monkeypatch, tmp_path):
+    lock = devices.fcntl.flock
+
+    def elsewhere(stream, how):
+        if str(tmp_path) in stream.name:
+            raise OSError(errno.ENOLCK, "no locks")
+        return lock(stream, how)
+
+    monkeypatch.setattr(devices.fcntl, "flock", elsewhere)
+    monkeypatch.setattr(devices, "_temporary", lambda: [str(tmp_path)])
+    assert devices._folder() not in (None, tmp_path)

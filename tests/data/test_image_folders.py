@@ -96,7 +96,12 @@ def test_limit_of_a_folder_takes_the_first_by_name(tmp_path):
 
 
 def test_images_are_resized_and_brought_to_the_channels(tmp_path):
-    files = {f"{name}/{n}.png": png(200, 20 + n, "RGB") for name in "ab" for n in range(5)}
+    files = {
+        f"{name}/{n}.png": png(200 if name == "a" else n, 20 + n, "RGB")
+        for name in "ab"
+        for n in range(5)
+    }
+    files["a/5.png"] = png(0, 20, "RGB")
     path = str(written(tmp_path / "pets", files))
     color = prepared(tmp_path / "c", source="folder", path=path, **COLOR)["train"]
     assert color.x.shape[1:] == (3, 32, 32)
@@ -112,7 +117,8 @@ def test_large_pictures_resize_to_the_same_pixels_in_and_out_of_the_stream(tmp_p
     noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
     stream = io.BytesIO()
     Image.fromarray(noise).save(stream, "png")
-    files = {f"{name}/{n}.png": stream.getvalue() for name in "ab" for n in range(5)}
+    files = {f"train/{name}/{n}.png": png(n) for name in "ab" for n in range(5)}
+    files |= {f"test/{name}/0.png": stream.getvalue() for name in "ab"}
     found = prepared(tmp_path / "o", path=str(written(tmp_path / "n", files)), **GREY)["test"]
     expected = np.asarray(Image.fromarray(noise).resize((8, 8), Image.Resampling.BILINEAR))
     np.testing.assert_array_equal((found.x[0, 0] * 255).round().numpy(), expected)
@@ -126,7 +132,7 @@ def test_large_pictures_resize_to_the_same_pixels_in_and_out_of_the_stream(tmp_p
         ({"train/cat/003.png": png(1, mode="I;16")}, "train/cat/003.png .*expected 8 bits"),
         ({"test/bird/readme.txt": b"none"}, "class train/bird has no image"),
         ({"test/bird/000.png": png(1)}, "class train/bird has no image"),
-        ({"val/cat/000.png": png(1)}, "holds the folders test, train, val; expected"),
+        ({"val/cat/000.png": png(1)}, "class val/dog has no image"),
         ({"000.png": png(1)}, "000.png lies in no class folder"),
     ],
 )

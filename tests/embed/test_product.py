@@ -188,6 +188,17 @@ def test_parameters_of_no_known_architecture_are_one_clear_error(toy, what):
         toy.embedder.encode(state)
 
 
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "net._orig_mod."])
+def test_what_wrappers_put_before_names_is_taken_off(toy, prefix):
+    module = toy.unfused("ResNet8", 0)
+    wrapped = {prefix + name: value for name, value in module.state_dict().items()}
+    expected = toy.embedder.encode(module)
+    assert torch.equal(toy.embedder.encode(wrapped), expected)
+    assert torch.equal(toy.embedder.encode(torch.nn.DataParallel(module)), expected)
+    averaged = torch.optim.swa_utils.AveragedModel(module)
+    assert torch.equal(toy.embedder.encode(averaged), expected)
+
+
 def test_what_cannot_be_encoded_is_one_clear_error(toy):
     state = toy.unfused("ResNet8", 0).state_dict()
     name = next(iter(state))

@@ -12,7 +12,16 @@ from torch.func import functional_call, vmap
 
 from lib import nets
 from lib.core.errors import InputError
-from lib.nets.fuse import FuseError, bn_pairs, bn_statistics, fuse, fuse_state, fused_skeleton
+from lib.nets.fuse import (
+    Affine,
+    FuseError,
+    bn_pairs,
+    bn_statistics,
+    fuse,
+    fuse_state,
+    fused_skeleton,
+    lone_norms,
+)
 
 NAMES = ["LeNetLike", "VanillaCNN", "ResNet8", "ResNet14", "ResNet32", "ResNet56"]
 # fused parameter counts: 1x8x8 -> 10, 3x32x32 -> 10 and 3x64x64 -> 200, the first four of the
@@ -452,6 +461,59 @@ def test_other_dimensions_are_fused(d):
 )
 def test_what_cannot_be_fused_is_left_alone_and_right(make, pairs):
     assert_fused_right(make(), torch.randn(3, 2, 7, 7), pairs)
+
+
+def test_batch_norm_after_a_linear_layer_is_folded():
+    module = nn.Sequential(nn.Flatten(), nn.Linear(9, 4), nn.BatchNorm1d(4), nn.Linear(4, 3))
+    assert_fused_right(module, torch.randn(5, 1, 3, 3), [("1", "2")])
+    assert isinstance(fused_skeleton(module)[2], nn.Identity)
+
+
+def test_batch_norm_over_another_axis_than_the_linear_layers_outputs_is_not():
+    module = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(5), nn.Flatten(), nn.Linear(30, 3))
+    assert_fused_right(module, torch.randn(2, 5, 4), [])
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (lambda: nn.Sequential(nn.BatchNorm2d(2), nn.Conv2d(2, 3, 3)), (2, 7, 7)),
+        (lambda: nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.BatchNorm1d(6)), (4,)),
+        (lambda: nn.Sequential(nn.Conv1d(2, 3, 3), nn.ReLU(), nn.BatchNorm1d(3)), (2, 9)),
+        (lambda: nn.Sequential(nn.Tanh(), nn.BatchNorm3d(2, affine=False), nn.Flatten(),
+                               nn.Linear(16, 3)), (2, 2, 2, 2)),
+        (lambda: nn.Sequential(Twice(), nn.Flatten()), (2, 9, 9)),
+    ],
+    ids=["first", "vectors", "rows", "volumes without affine", "run twice"],
+)  # fmt: skip
+def test_batch_norm_that_stands_alone_becomes_two_parameters_of_its_own(make, shape):
+    modules = [disturb(make()) for _ in range(3)]
+    skeleton = fused_skeleton(modules[0]).eval()
+    assert any(isinstance(layer, Affine) for layer in skeleton.modules())
+    assert not skeleton.state_dict().keys() - dict(skeleton.named_parameters()).keys()
+    stack = fuse_state(stacked(modules), bn_pairs(modules[0]), modules[0])
+    assert list(stack) == [name for name, _ in skeleton.named_parameters()]
+    x = torch.randn(4, *shape)
+    with torch.no_grad():
+        expected = torch.stack([module(x) for module in modules])
+    torch.testing.assert_close(run_stack(skeleton, stack, x), expected, rtol=1e-5, atol=1e-5)
+    kept = bn_statistics(stacked(modules), bn_pairs(modules[0]), modules[0])
+    for name in lone_norms(modules[0], bn_pairs(modules[0])):
+        assert {f"{name}.running_mean", f"{name}.running_var"} <= set(kept)
+
+
+def test_a_constant_buffer_is_no_part_of_a_network_and_may_have_been_rounded():
+    def make() -> nn.Module:
+        module = nn.Sequential(nn.Linear(4, 3))
+        module.register_buffer("scale", torch.tensor([0.4914]))
+        return module
+
+    module = make()
+    assert list(fused_skeleton(module).state_dict()) == ["0.weight", "0.bias"]
+    half = {name: value.bfloat16().float() for name, value in module.state_dict().items()}
+    assert list(fuse_state(half, [], module)) == ["0.weight", "0.bias"]
+    with pytest.raises(FuseError, match="scale is a buffer whose values differ"):
+        fuse_state(half | {"scale": torch.tensor([0.5])}, [], module)
 
 
 def test_training_mode_of_the_module_is_kept():

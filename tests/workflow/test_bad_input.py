@@ -18,7 +18,7 @@ FIELDS = {
     "no such key; did you mean latent? known keys are",
 }
 OTHERS = {
-    "zoos={digits: {architectures: [LeNetLike, VGG16]}}": "zoos.digits.architectures: "
+    "zoos={digits: {architectures: [LeNetLike, VGG16, ResNet8]}}": "zoos.digits.architectures: "
     "unknown architecture 'VGG16'; known are Le",
     "data={digits: {source: folder, path: gone.tar.xz}}": "data.digits.path: gone.tar.xz: "
     "no such file or fold",

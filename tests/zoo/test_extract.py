@@ -20,8 +20,8 @@ from lib.data.images import ImageSplit
 from lib.engine import ensemble
 from lib.engine.training import Engine, TrainedStack
 from lib.engine.training.shard import load_raw, save_raw, train_shard
-from lib.nets.fuse import bn_pairs
-from lib.nets.layout import Layout, LayoutError
+from lib.nets.fuse import FuseError, bn_pairs
+from lib.nets.layout import Layout
 from lib.zoo import extract as zoo
 from lib.zoo import store
 from lib.zoo.store import Catalogue, CatalogueError
@@ -287,24 +287,61 @@ def test_a_shard_with_diverged_networks_is_a_shard(tmp_path):
         load_stack(catalogue, catalogue.select("ResNet8", "test"))
 
 
-def test_what_a_row_cannot_hold_is_an_error_and_not_left_out(trained):
-    class Odd(nn.Module):
-        """Its batch norm comes first, so there is no convolution to fuse it into."""
+class First(nn.Module):
+    """Its batch norm comes first, so there is no convolution to fold it into."""
 
-        def __init__(self):
-            super().__init__()
-            self.bn, self.head = nn.BatchNorm2d(1), nn.Linear(64, 10)
+    def __init__(self):
+        super().__init__()
+        self.bn, self.head = nn.BatchNorm2d(1), nn.Linear(64, 10)
 
-        def forward(self, x):
-            return self.head(self.bn(x).flatten(1))
+    def forward(self, x):
+        return self.head(self.bn(x).flatten(1))
 
-    stack = ensemble.init_stack(Odd, [0, 1])
+
+class Shifted(nn.Module):
+    """A buffer that is the same in every network, if it is not told another."""
+
+    def __init__(self, mean=0.5):
+        super().__init__()
+        self.register_buffer("mean", torch.tensor([mean]))
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, x):
+        return self.head((x - self.mean).flatten(1))
+
+
+def stored(build, *states):
+    """The shard of networks that training left so, and their stack."""
     columns = {"instance": [0, 1], "seed": [0, 1], "checkpoint_epoch": [-1, -1]}
-    odd = TrainedStack(stack, columns | {"status": ["ok"] * 2})
+    stack = ensemble.stack_states(states)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(zoo, "build", lambda *_: Odd())
-        with pytest.raises(LayoutError, match="bn.running_mean"):
-            zoo.extract("Odd", odd, INSTANCES, TRAIN, {})
+        patch.setattr(zoo, "build", lambda *_: build())
+        trained = TrainedStack(stack, columns | {"status": ["ok"] * 2})
+        return zoo.extract("Odd", trained, INSTANCES, TRAIN, {}), zoo.skeleton("Odd", TRAIN)
+
+
+@pytest.mark.parametrize("build", [First, Shifted])
+def test_batch_norm_that_stands_alone_and_constant_buffers_are_stored_right(build):
+    modules = [build().train() for _ in range(2)]
+    for module in modules:
+        module(3 * TRAIN.x + 1)  # batch norm has seen images
+    shard, skeleton = stored(build, *(module.state_dict() for module in modules))
+    names = [entry["name"] for entry in shard.layout]
+    assert names == [*(["bn.weight", "bn.bias"] * (build is First)), "head.weight", "head.bias"]
+    assert set(shard.batch_norm) == (
+        {f"bn.{name}" for name in ("weight", "bias", "running_mean", "running_var")}
+        if build is First
+        else set()
+    )
+    stack = Layout.from_json(shard.layout).unflatten(torch.from_numpy(shard.weights))
+    with torch.no_grad():
+        expected = torch.stack([module.eval()(TRAIN.x) for module in modules])
+    torch.testing.assert_close(ensemble.predict(skeleton, stack, TRAIN.x), expected)
+
+
+def test_a_buffer_that_differs_between_networks_is_refused_by_name():
+    with pytest.raises(FuseError, match="mean is a buffer whose values differ"):
+        stored(Shifted, Shifted().state_dict(), Shifted(0.7).state_dict())
 
 
 # --- back again ---------------------------------------------------------------------------------

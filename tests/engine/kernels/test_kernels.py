@@ -394,15 +394,35 @@ def test_tracing_leaves_the_module_alone():
 # --- networks by their weights ------------------------------------------------------------------
 
 
+class Alone(nn.Module):
+    """Batch norm that no layer takes up: of the input, of maps, of a vector."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.maps, self.vector = (
+            nn.BatchNorm2d(1),
+            nn.BatchNorm2d(8),
+            nn.BatchNorm1d(16),
+        )
+        self.conv, self.other = nn.Conv2d(1, 8, 3), nn.Conv2d(8, 8, 3, padding=1)
+        self.hidden, self.head = nn.Linear(8 * 36, 16), nn.Linear(16, 10)
+
+    def forward(self, x):
+        x = self.conv(self.first(x))
+        x = self.maps(self.other(torch.relu(x)) + x)
+        return self.head(self.vector(torch.relu(self.hidden(x.flatten(1)))))
+
+
 def runner_of(name, size=8, channels=1):
-    module = fused_skeleton(nets.build(name, channels, size, 10)).eval()
+    made = Alone() if name == "Alone" else nets.build(name, channels, size, 10)
+    module = fused_skeleton(made).eval()
     layout = Layout.of(module)
     offsets = {entry["name"]: entry["offset"] for entry in layout.to_json()}
     return module, layout, Runner(module, (channels, size, size), offsets)
 
 
 @pytest.mark.parametrize("items", [1, 16, 64, 65, 150])
-@pytest.mark.parametrize("name", ["LeNetLike", "ResNet8"])
+@pytest.mark.parametrize("name", ["LeNetLike", "ResNet8", "Alone"])
 def test_networks_by_their_weights_and_gradients(name, items):
     module, layout, runner = runner_of(name)
     flat = 0.1 * torch.randn(3, runner.parameters, generator=torch.Generator().manual_seed(0))
@@ -418,6 +438,14 @@ def test_networks_by_their_weights_and_gradients(name, items):
     torch.testing.assert_close(gradient, truth.float(), rtol=1e-3, atol=1e-5 * scale)
     assert torch.equal(runner(flat[1:2], x)[0], found[1])
     assert torch.equal(runner.gradients(flat[2:], x, change[2:])[0], gradient[2])
+
+
+def test_dropout_is_nothing_to_networks_that_do_not_train():
+    module = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Dropout1d(), nn.Linear(64, 10)).eval()
+    offsets = {"3.weight": 0, "3.bias": 640}
+    flat = torch.cat([p.detach().flatten() for p in module.parameters()])[None]
+    found = Runner(module, (1, 8, 8), offsets)(flat, images(5).x)[0]
+    torch.testing.assert_close(found, module(images(5).x).detach())
 
 
 def test_a_runner_refuses_what_it_cannot_run():

@@ -43,9 +43,15 @@ class Images(Block):
         (0.3,), description="mean of each channel (of values in [0, 1])"
     )
     std: tuple[Rate, ...] = Field((0.38,), description="standard deviation of each channel")
+    background: Literal["white", "black"] = Field(
+        "white", description="what is seen through the transparent pixels of images"
+    )
     validation: Share = Field(0.2, description="share of the training images kept for validation")
     test: Share = Field(
         0.3, description="share kept for testing where the source has no test images of its own"
+    )
+    background: Literal["white", "black"] = Field(
+        "white", description="what is seen through the transparent pixels of images"
     )
     limit_per_class: Count | None = Field(
         None, description="use at most this many images of each class and split"

@@ -81,10 +81,16 @@ def _job() -> str | None:
     return next((os.environ[name] for name in SCHEDULED if os.environ.get(name)), None)
 
 
-def _first_free(names: Sequence[str]) -> tuple[str, IO]:
-    folder = Path(tempfile.gettempdir(), f"netspace-gpus-{os.getuid()}")
-    folder.mkdir(mode=0o700, exist_ok=True)
-    waiting = False
+def _first_free(names: Sequence[str]) -> tuple[str, IO | None]:
+    folder, waiting = _folder(), False
+    if folder is None:
+        name = names[os.getpid() % len(names)]
+        log.warning(
+            "no folder for temporary files has locks, so GPU %s is taken without one; jobs side by "
+            "side may share it: run one at a time, or set TMPDIR to a folder on a local disk",
+            name,
+        )
+        return name, None
     while True:
         for name in names:
             file = re.sub(r"[^\w-]", "_", f"{_job() or 'gpu'}-{name}") + ".lock"
@@ -98,3 +104,26 @@ def _first_free(names: Sequence[str]) -> tuple[str, IO]:
             log.info("waiting for a free GPU of %s", ", ".join(names))
             waiting = True
         time.sleep(POLL)
+
+
+def _folder() -> Path | None:
+    """Where the locks of this user's jobs lie: the first folder that can be locked in."""
+    for parent in dict.fromkeys([*_temporary(), "/tmp", "/dev/shm"]):
+        folder = Path(parent, f"netspace-gpus-{os.getuid()}")
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            with open(folder / f"try-{os.getpid()}", "a") as stream:
+                Path(stream.name).unlink()
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return folder
+        except OSError as error:
+            log.info("no locks in %s: %s", folder, error.strerror or error.errno)
+    return None
+
+
+def _temporary() -> list[str]:
+    """The folder for temporary files, if there is one."""
+    try:
+        return [tempfile.gettempdir()]
+    except OSError:
+        return []

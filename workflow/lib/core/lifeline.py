@@ -49,4 +49,8 @@ def _identity(process: int) -> str | None:
 
 def _here() -> str:
     """This machine, and the space of process numbers on it."""
-    return f"{os.uname().nodename} {os.readlink('/proc/self/ns/pid')[5:-1]}"
+    try:
+        space = os.readlink("/proc/self/ns/pid")[5:-1]
+    except OSError:  # no /proc, or one that hides it
+        space = "?"
+    return f"{os.uname().nodename} {space}"

@@ -44,6 +44,16 @@ def regular(path: str | Path) -> Path:
     return Path(path)
 
 
+def is_hidden(path: Path, folder: Path) -> bool:
+    """Whether a path in a folder is one that nobody put there: hidden, or an extra of macOS.
+
+    Editors, notebooks and file managers leave such (`._x`, `.ipynb_checkpoints`), and so does a
+    killed job of ours (`.x.HOST-PID-y`).
+    """
+    parts = path.relative_to(folder).parts
+    return any(part.startswith(".") or part == "__MACOSX" for part in parts)
+
+
 def most_unpacked(size: int) -> int:
     """Bytes that an archive of `size` bytes may unpack to."""
     return SLACK + RATIO * size

@@ -18,6 +18,7 @@ from typing import BinaryIO, NamedTuple
 
 from lib.core.errors import InputError
 from lib.core.untrusted import Bounded, most_unpacked
+from lib.data.names import Names, is_extra, printable
 
 CHUNK = 1 << 20
 BLOCK = 512  # bytes of a tar block
@@ -60,8 +61,9 @@ class Entry(NamedTuple):
 def entries(path: str | Path) -> Iterator[Entry]:
     """Files and folders inside `path` in one pass, names relative and with forward slashes.
 
-    Hidden files and the extra entries of macOS are left out. Nothing is written to disk. Archives
-    are recognised by their content, and an archive that is read to its end is known to be whole.
+    Hidden files, temporaries and what systems leave behind are passed by (`names.is_extra`). Names
+    are NFC and can be written again, whatever encoding they had. Nothing is written to disk.
+    Archives are recognised by their content; one that is read to its end is known to be whole.
 
     Raises:
         DataError: no such path, a damaged or truncated archive, a name that points outside of it,
@@ -79,7 +81,7 @@ def entries(path: str | Path) -> Iterator[Entry]:
         else:
             found = _zip(path) if zipfile.is_zipfile(path) else _tar(path)
         for entry in found:
-            if not _is_extra(_checked(entry.name, path)):
+            if not is_extra(_checked(entry.name, path)):
                 yield entry
 
 
@@ -97,14 +99,17 @@ def _damage(path: Path) -> Iterator[None]:
 
 
 def _folder(root: Path) -> Iterator[Entry]:
+    names = Names(root)
     for parent, folders, files in os.walk(root, onerror=_fail):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if not is_extra(PurePosixPath(name)))
         for name in folders:
-            yield _entry(root, (Path(parent) / name).relative_to(root).as_posix(), True, 0, None)
+            inside = (Path(parent) / name).relative_to(root).as_posix()
+            yield _entry(root, names.of(inside), True, 0, None)
         for name in sorted(files):
             file = Path(parent) / name
-            read = partial(_file, file)
-            yield _entry(root, file.relative_to(root).as_posix(), False, 0, read)
+            if not is_extra(PurePosixPath(name)):
+                inside = names.of(file.relative_to(root).as_posix())
+                yield _entry(root, inside, False, 0, partial(_file, file))
 
 
 def _file(path: Path) -> bytes:
@@ -118,7 +123,7 @@ def _file(path: Path) -> bytes:
 
 
 def _zip(path: Path) -> Iterator[Entry]:
-    most = most_unpacked(path.stat().st_size)
+    most, names = most_unpacked(path.stat().st_size), Names(path)
     with zipfile.ZipFile(path) as archive:
         total = sum(info.file_size for info in archive.infolist())
         if total > most:
@@ -130,10 +135,11 @@ def _zip(path: Path) -> Iterator[Entry]:
                     f"{path}: {info.filename} is a link or a device, expected only files and "
                     "folders"
                 )
+            name = names.in_zip(_slashed(info.filename), info.flag_bits)
             yield _entry(
                 path,
-                info.filename,
-                info.is_dir(),
+                name,
+                info.is_dir() or name.endswith("/"),
                 info.file_size,
                 partial(archive.read, info),
             )
@@ -150,14 +156,16 @@ def _tar(path: Path) -> Iterator[Entry]:
         tar = stack.enter_context(
             tarfile.open(fileobj=stream, mode="r|", bufsize=CHUNK, tarinfo=_Member)
         )
+        names = Names(path)
         for member in tar:
             if not (member.isfile() or member.isdir()):
                 raise DataError(
-                    f"{path}: {member.name} is a link or a device, expected only files and folders"
+                    f"{path}: {printable(member.name)} is a link or a device, expected only files "
+                    "and folders"
                 )
             yield _entry(
                 path,
-                member.name,
+                names.of(_slashed(member.name)),
                 member.isdir(),
                 member.size,
                 lambda member=member: tar.extractfile(member).read(),
@@ -211,17 +219,18 @@ def _entry(path: Path, name: str, is_folder: bool, size: int, read) -> Entry:
     return Entry(name, is_folder, guarded)
 
 
+def _slashed(name: str) -> str:
+    """With the slashes that archives should have; some archivers on Windows write others."""
+    return name.replace("\\", "/")
+
+
 def _checked(name: str, path: Path) -> PurePosixPath:
-    slashed = PurePosixPath(name.replace("\\", "/"))
+    slashed = PurePosixPath(_slashed(name))
     if slashed.is_absolute() or ".." in slashed.parts or name[1:2] == ":":
         raise DataError(
             f"{path}: the name {name!r} points outside of the archive; the archive is refused"
         )
     return slashed
-
-
-def _is_extra(name: PurePosixPath) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in name.parts)
 
 
 def _fail(error: OSError) -> None:

@@ -16,11 +16,13 @@ import torch
 from lib.config import Images
 from lib.core import devices
 from lib.core.atomic import atomic_hdf5
+from lib.core.progress import log
 from lib.core.repro import digest_arrays, file_sha256
 from lib.core.streams import Stream
 from lib.core.untrusted import plain_attribute, plain_dataset
 from lib.data.archive import DataError
 from lib.data.download import fetch
+from lib.data.folder import described
 from lib.data.sources import SOURCES, Raw
 
 TYPE, VERSION = "netspace-images", 3
@@ -38,7 +40,8 @@ class ImageSplit:
     """One split, ready for a network.
 
     x: float32 [n, C, H, W], normalised; y: int64 [n]; digest: SHA-256 of pixels and labels;
-    mean, std: of pixels in [0, 1], as x was normalised; one for each channel or one for all.
+    mean, std: of pixels in [0, 1], as x was normalised; one for each channel or one for all;
+    said: what was recognised in the source, a line each.
     """
 
     x: torch.Tensor
@@ -48,6 +51,7 @@ class ImageSplit:
     digest: str
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
+    said: tuple[str, ...] = ()
 
     @property
     def black(self) -> tuple[float, ...]:
@@ -70,8 +74,11 @@ def prepare(
         raise ImagesError(f"unknown image source {cfg.source!r}, known are {', '.join(SOURCES)}")
     path = None if cfg.source == "digits" else _obtain(cfg, Path(out["train"]).parent, where)
     raw = SOURCES[cfg.source](cfg, path, stream)
+    for line in raw.said:
+        log.info("%s: %s", raw.name, line)
     for split in SPLITS:
         _check_split(raw, split, cfg)
+    _check_variety(raw)
     for split in SPLITS:
         _write(out[split], raw, split, cfg)
 
@@ -100,6 +107,7 @@ def load_split(path: str | Path, device: str = "cpu") -> ImageSplit:
         attributes["digest"],
         tuple(attributes["mean"]),
         tuple(attributes["std"]),
+        tuple(map(str, attributes.get("said", ()))),
     )
 
 
@@ -118,6 +126,20 @@ def check_source(cfg: Images, where: str = "data.<data>") -> None:
             f"{where}.path: {cfg.path}: no such file or folder; expected the images of source "
             f"{cfg.source}"
         )
+
+
+def recognised(cfg: Images) -> list[str]:
+    """What is recognised in a folder of images, a line each: splits, classes, what is left out.
+
+    Only names are read. Nothing is said of other sources, which are laid out as published.
+
+    Raises:
+        DataError: the source is not there or is laid out in another way.
+    """
+    if cfg.source != "folder":
+        return []
+    check_source(cfg)
+    return described(str(cfg.path))
 
 
 def _obtain(cfg: Images, folder: Path, where: str) -> Path:
@@ -157,6 +179,23 @@ def _check_split(raw: Raw, split: str, cfg: Images) -> None:
             )
 
 
+def _check_variety(raw: Raw) -> None:
+    """Refuse a class whose images are all the same picture; a set of one picture has only such."""
+    pixels = {
+        split: raw.splits[split][0].reshape(len(raw.splits[split][0]), -1) for split in SPLITS
+    }
+    labels = {split: raw.splits[split][1] for split in SPLITS}
+    for label, name in enumerate(raw.classes):
+        own = [pixels[split][labels[split] == label] for split in SPLITS]
+        first, count = own[0][0], sum(map(len, own))
+        if count > 1 and all((part == first).all() for part in own):
+            raise ImagesError(
+                f"the {count} images of class {name} of {raw.name} are all the same picture; "
+                "expected different ones (what is drawn may lie in what was left out of the "
+                "files, see its keys background and channels)"
+            )
+
+
 def _write(path: str | Path, raw: Raw, split: str, cfg: Images) -> None:
     pixels, labels = raw.splits[split]
     arrays = {"pixels": np.ascontiguousarray(pixels), "labels": np.ascontiguousarray(labels)}
@@ -168,6 +207,7 @@ def _write(path: str | Path, raw: Raw, split: str, cfg: Images) -> None:
         "std": cfg.std,
         "pixel_max": raw.pixel_max,
         "digest": digest_arrays(arrays),
+        "said": raw.said,
     }
     about = json.dumps(attributes).encode()
     with atomic_hdf5(path, libver=("v108", "v108")) as file:  # whose metadata have checksums
@@ -189,7 +229,7 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray, dict]:
     if not path.is_file():
         raise ImagesError(f"{path}: no such file; prepare the images first")
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r", locking=False) as file:
             size = path.stat().st_size
             kind = tuple(plain_attribute(file, name, size) for name in ("type", "version"))
             if kind != (TYPE, VERSION):

@@ -1,18 +1,18 @@
-"""Mesh files from a folder or an archive: read by open3d, checked, mended, put into one box."""
+"""Mesh files from a folder or an archive: read, checked, mended, put into one box."""
 
 from __future__ import annotations
 
 import os
-import re
-import tempfile
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 
 from lib.core.repro import atomic
+from lib.data import mesh_binary, mesh_text
 from lib.data.archive import DataError, entries
 from lib.data.mending import mended
+from lib.data.mesh_file import MeshError, RawMesh, unmarked, what_it_is
 
 SUFFIXES = (".obj", ".off", ".ply", ".stl")
 PLY = (
@@ -20,8 +20,6 @@ PLY = (
     "property float z\nelement face {}\nproperty list uchar int vertex_indices\nend_header\n"
 )
 FACE = np.dtype([("count", "u1"), ("vertices", "<i4", 3)])
-NUMBER = re.compile(rb"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?|[-+]?(nan|inf)", re.I)
-CORNER = re.compile(rb"([-+]?[1-9]\d{0,9})(/[-+]?\d*){0,2}")
 EXTENT = 0.9  # of [-1, 1] that a shape fills along its longest side
 
 
@@ -59,6 +57,8 @@ def load_meshes(path: str | Path) -> Meshes:
     for entry in entries(path):
         if entry.is_folder or PurePosixPath(entry.name).suffix.lower() not in SUFFIXES:
             continue
+        if entry.name in usable or entry.name in left_out:
+            raise DataError(f"{path}: {entry.name} is there twice; rename one of them")
         try:
             usable[entry.name] = parse(entry.name, entry.read())
         except MeshError as error:
@@ -75,10 +75,6 @@ def load_meshes(path: str | Path) -> Meshes:
     return Meshes(sorted(kept, key=lambda mesh: mesh.name), dict(sorted(left_out.items())))
 
 
-class MeshError(DataError):
-    """One mesh cannot be used; the message goes on after its name."""
-
-
 def parse(name: str, data: bytes) -> Mesh:
     """The mesh in the bytes of a file called `name`, normalised and mended.
 
@@ -86,24 +82,27 @@ def parse(name: str, data: bytes) -> Mesh:
         MeshError: it cannot be read, has no faces, vertices that are not numbers or triangles
             between vertices that are not there, or no inside that can be told.
     """
-    vertices, faces = _read(name, data)
+    vertices, faces, notes = _read(name, data)
     if not len(faces) or not len(vertices):
-        raise MeshError(
-            "has no faces: the file is empty, damaged or truncated, or holds points alone"
-        )
+        what = "points alone" if len(vertices) else "neither points nor faces"
+        raise MeshError(f"has no faces: it holds {what}")
     if not np.isfinite(vertices).all():
         bad = np.flatnonzero(~np.isfinite(vertices).all(axis=1))
         raise MeshError(f"has {len(bad)} vertices that are not numbers, the first is {bad[0]}")
     if faces.min() < 0 or faces.max() >= len(vertices):
-        raise MeshError(
-            f"has a triangle with vertex {faces.max()}, but only {len(vertices)} vertices"
-        )
+        bad = faces.max() if faces.max() >= len(vertices) else faces.min()
+        raise MeshError(f"has a triangle with vertex {bad}, but only {len(vertices)} vertices")
+    used, faces = np.unique(faces, return_inverse=True)
+    faces = faces.reshape(-1, 3).astype(np.int32)
     try:
-        return Mesh(PurePosixPath(name).stem, *mended(*_merged(normalised(vertices), faces)))
+        vertices, faces, words = mended(*_merged(normalised(vertices[used]), faces))
     except MeshError:
         raise
     except DataError as error:
-        raise MeshError(str(error)) from None
+        raise MeshError("; ".join([str(error), *notes])) from None
+    if abs(np.ptp(vertices, axis=0).max() - 2 * EXTENT) > 0.02:  # what was taken away stuck out
+        vertices = normalised(vertices)
+    return Mesh(PurePosixPath(name).stem, vertices, faces, "; ".join(filter(None, [*notes, words])))
 
 
 def normalised(vertices: np.ndarray) -> np.ndarray:
@@ -124,12 +123,12 @@ def read_mesh(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     """Vertices `[V, 3]` float32 and triangles `[F, 3]` int32 of one file, as they are.
 
     Raises:
-        DataError: no such file, or one that open3d cannot read; nothing else is checked.
+        DataError: no such file, or one that cannot be read; nothing else is checked.
     """
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such file")
-    vertices, faces = _read(path.name, path.read_bytes())
+    vertices, faces, _ = _read(path.name, path.read_bytes())
     return vertices.astype(np.float32), faces
 
 
@@ -164,75 +163,22 @@ def simplified(
     )
 
 
-def _read(name: str, data: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices as they are in the file, triangles int32; both empty where open3d gives up."""
+def _read(name: str, data: bytes) -> RawMesh:
+    """The mesh in a file, as it is there.
+
+    Raises:
+        MeshError: it is no such file, or damaged.
+    """
     suffix = PurePosixPath(name).suffix.lower()
-    data = _modest(suffix, data)
-    handle, file = tempfile.mkstemp(suffix=suffix)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        with _quiet() as open3d:
-            mesh = open3d.t.io.read_triangle_mesh(file)
-    # The first two are what assimp, inside of open3d, makes of an empty file.
-    except (IndexError, RuntimeError, MemoryError):
-        return np.zeros((0, 3)), np.zeros((0, 3), np.int32)
-    finally:
-        os.unlink(file)
-    if "positions" not in mesh.vertex or "indices" not in mesh.triangle:
-        return np.zeros((0, 3)), np.zeros((0, 3), np.int32)
-    faces = mesh.triangle.indices.numpy()
-    return mesh.vertex.positions.numpy(), faces.reshape(-1, 3).astype(np.int32)
-
-
-def _modest(suffix: str, data: bytes) -> bytes:
-    """The bytes of a mesh file that open3d may read: it believes the numbers that PLY and OFF tell.
-
-    Raises:
-        MeshError: more vertices or faces are announced than the file has bytes; see `_plain_obj`.
-    """
-    if suffix == ".obj":
-        return _plain_obj(data)
-    told = []
-    if suffix == ".ply":
-        header = data.partition(b"end_header")[0]
-        told = re.findall(rb"^[ \t]*element[ \t]+\S+[ \t]+(\d+)", header, re.M)
-    elif suffix == ".off":
-        lines = re.sub(rb"#.*", b"", data[: 1 << 16])
-        told = re.findall(rb"\d+", lines.partition(b"OFF")[2])[:3]
-    for number in told:
-        if len(number) > 12 or int(number) > len(data):
-            raise MeshError(
-                f"announces {number[:20].decode()} vertices or faces, but has {len(data)} bytes"
-            )
-    return data
-
-
-def _plain_obj(data: bytes) -> bytes:
-    """An OBJ file with its vertices and faces alone: what else is in some crashes open3d.
-
-    Other files that it names, which would be opened, go with the rest.
-
-    Raises:
-        MeshError: a line of a vertex or face is none.
-    """
-    kept, count = [], 0
-    for number, line in enumerate(re.sub(rb"\\\r?\n", b"  ", data).split(b"\n"), 1):
-        word, *rest = line.split() or [b""]
-        if word == b"v":
-            if len(rest) < 3 or not all(map(NUMBER.fullmatch, rest[:3])):
-                raise MeshError(f"is damaged: line {number} is no vertex")
-            kept.append(b"v " + b" ".join(rest[:3]))
-            count += 1
-        elif word == b"f":
-            corners = [found and int(found[1]) for found in map(CORNER.fullmatch, rest)]
-            if len(corners) < 3 or not all(corners) or -min(corners) > count:
-                raise MeshError(f"is damaged: line {number} is no face")
-            kept.append(b"f " + b" ".join(b"%d" % k for k in corners))
-    most = max((int(k) for line in kept if line[:1] == b"f" for k in line.split()[1:]), default=0)
-    if most > count:
-        raise MeshError(f"has a triangle with vertex {most - 1}, but only {count} vertices")
-    return b"\n".join(kept) + b"\n"
+    if not data.strip():
+        raise MeshError("has no faces: the file is empty")
+    if (what := what_it_is(data)) and (suffix, what) != (".ply", "a PLY file"):
+        raise MeshError(f"is {what}; expected what its suffix {suffix} says")
+    if suffix == ".stl":
+        text = unmarked(data)
+        is_text = text.lstrip()[:5].lower() == b"solid" and b"\0" not in text
+        return mesh_text.stl(data) if is_text else mesh_binary.stl(data)
+    return {".ply": mesh_binary.ply, ".obj": mesh_text.obj, ".off": mesh_text.off}[suffix](data)
 
 
 def _merged(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

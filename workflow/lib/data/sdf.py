@@ -169,7 +169,7 @@ def read_samples(path: str | Path, names: Sequence[str] | None = None) -> Sample
     if not path.is_file():
         raise DataError(f"{path}: no such file; sample the shapes first")
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r", locking=False) as file:
             size = path.stat().st_size
             kind = tuple(plain_attribute(file, name, size) for name in ("type", "version"))
             if kind != (TYPE, VERSION):

@@ -6,11 +6,16 @@ from functools import cached_property
 
 import numpy as np
 
+from lib.data.parts import layers
+
 # Oblique to every axis, as rays along them run inside the sides of furniture and of voxels.
 DIRECTIONS = np.array(
     [(0.29, 0.53, 0.80), (-0.31, -0.47, -0.83), (0.13, -0.91, 0.39)], dtype=np.float32
 )
 DIRECTIONS /= np.linalg.norm(DIRECTIONS, axis=1, keepdims=True)
+FURTHER = np.roll(DIRECTIONS, 1, axis=1)[[0, 0, 1, 2]] * np.float32(
+    [(1, 1, 1), (-1, 1, -1), (1, -1, 1), (-1, -1, 1)]
+)
 
 
 class Solid:
@@ -27,9 +32,18 @@ class Solid:
         self.vertices = np.ascontiguousarray(vertices, dtype=np.float32)
         self.faces = np.ascontiguousarray(faces, dtype=np.int32)
         self._scene = open3d.t.geometry.RaycastingScene(nthreads=threads)
-        self._scene.add_triangles(
-            self._tensor(self.vertices), self._tensor(self.faces.astype(np.uint32))
-        )
+        groups = layers(self.vertices, self.faces)
+        self._place, self._start = np.concatenate(groups), [0]
+        for group in groups:
+            self._scene.add_triangles(
+                self._tensor(self.vertices), self._tensor(self.faces[group].astype(np.uint32))
+            )
+            self._start.append(self._start[-1] + len(group))
+
+    def _faces_of(self, found: dict) -> np.ndarray:
+        """Numbers of the triangles that open3d found, by its numbers of geometries and in them."""
+        start = np.asarray(self._start)[found["geometry_ids"].numpy()]
+        return self._place[start + found["primitive_ids"].numpy()]
 
     @cached_property
     def normals(self) -> np.ndarray:
@@ -47,14 +61,29 @@ class Solid:
         It is how often the ray leaves the surface less how often it enters. Of a closed surface
         it does not depend on the direction.
         """
+        rays, faces = self._hits(points, direction)
+        leaves = np.sign(self.normals[faces] @ direction)
+        count = np.bincount(rays, weights=leaves, minlength=len(points))
+        return np.rint(count).astype(np.int64)
+
+    def _hits(self, points: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which points' rays meet which triangles."""
         points = np.asarray(points, dtype=np.float32)
         rays = np.concatenate([points, np.broadcast_to(direction, points.shape)], axis=1)
         hits = self._scene.list_intersections(
             self._tensor(rays.astype(np.float32)), nthreads=self._threads
         )
-        leaves = np.sign(self.normals[hits["primitive_ids"].numpy()] @ direction)
-        count = np.bincount(hits["ray_ids"].numpy(), weights=leaves, minlength=len(points))
-        return np.rint(count).astype(np.int64)
+        return hits["ray_ids"].numpy(), self._faces_of(hits)
+
+    def behind_odd(self, points: np.ndarray) -> np.ndarray:
+        """Which points are behind an odd number of faces, whichever way those are turned.
+
+        By most of three rays; where faces are turned anyhow, it is what is inside.
+        """
+        odd = [
+            np.bincount(self._hits(points, way)[0], minlength=len(points)) % 2 for way in DIRECTIONS
+        ]
+        return np.sum(odd, axis=0) > 1
 
     def inside(self, points: np.ndarray) -> np.ndarray:
         """Which of the points `[n, 3]` are inside, by two of three rays (one may hit an edge)."""
@@ -63,6 +92,19 @@ class Solid:
         if len(split):
             first[split] = self.winding(np.asarray(points)[split], DIRECTIONS[2]) != 0
         return first
+
+    def surely_inside(self, points: np.ndarray) -> np.ndarray:
+        """Which of the points are inside, by all three rays, or most of seven where they differ.
+
+        For surfaces with cracks, which one ray in some thousands slips through.
+        """
+        votes = sum((self.winding(points, way) != 0).astype(int) for way in DIRECTIONS)
+        inside, split = votes == 3, np.flatnonzero(votes % 3)
+        if len(split):
+            own = np.asarray(points)[split]
+            more = sum((self.winding(own, way) != 0).astype(int) for way in FURTHER)
+            inside[split] = votes[split] + more > (len(DIRECTIONS) + len(FURTHER)) / 2
+        return inside
 
     def distance(self, points: np.ndarray) -> np.ndarray:
         """Distance `[n]` float32 of points `[n, 3]` to the surface, without a sign."""
@@ -78,7 +120,7 @@ class Solid:
         points = np.ascontiguousarray(points, dtype=np.float32)
         found = self._scene.compute_closest_points(self._tensor(points), nthreads=self._threads)
         distances = np.linalg.norm(found["points"].numpy() - points, axis=1)
-        return distances, self.normals[found["primitive_ids"].numpy()]
+        return distances, self.normals[self._faces_of(found)]
 
     def surface(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Points `[count, 3]` float32 spread evenly over the surface, and its normals there."""

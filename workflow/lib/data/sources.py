@@ -18,12 +18,16 @@ Split = tuple[np.ndarray, np.ndarray]
 
 
 class Raw(NamedTuple):
-    """Pixels uint8 [n, C, H, W] and labels int64 [n] of each split, before normalisation."""
+    """Pixels uint8 [n, C, H, W] and labels int64 [n] of each split, before normalisation.
+
+    said: what was recognised and what was done, a line each, for people to read.
+    """
 
     name: str
     classes: tuple[str, ...]
     pixel_max: int
     splits: dict[str, Split]
+    said: tuple[str, ...] = ()
 
 
 def digits(cfg: Images, path: Path | None, stream: Stream) -> Raw:
@@ -56,37 +60,45 @@ def cifar10(cfg: Images, path: Path, stream: Stream) -> Raw:
 
 
 def folder(cfg: Images, path: Path, stream: Stream) -> Raw:
-    """Images by class, classes in alphabetical order (see `lib.data.folder.read_tree`).
+    """Images by class, classes in alphabetical order (see `lib.data.layout.laid_out`).
 
-    With folders train and test, the last `validation` share of each class by name validates;
-    without, each class is split at random. The images of a split alternate between the classes.
+    Where the source has no validation images of its own, the last `validation` share of each class
+    by name validates; where it has no test images, the share `test` of each class is taken at
+    random; without any splits, both are. The images of a split alternate between the classes.
     """
-    from lib.data.folder import decode_all, read_tree
+    from lib.data.folder import read_tree
+    from lib.data.pictures import Pixels
 
-    classes, found = read_tree(path, cfg.channels, cfg.size)
+    made = Pixels(cfg.channels, cfg.size, path, cfg.background)
+    classes, found, said = read_tree(path, made)
     pictures = {split: list(chain(*found[split])) for split in found}
     labels = {
         split: np.repeat(np.arange(len(classes)), list(map(len, found[split]))) for split in found
     }
-    if "all" in found:
-        origin = dict.fromkeys(("train", "validation", "test"), "all")
-        rows = _three_ways(labels["all"], cfg, path, stream)
-    else:
-        origin = {"train": "train", "validation": "train", "test": "test"}
-        rows = dict(
-            zip(
-                ("train", "validation"),
-                _parted(labels["train"], cfg.validation, path, None),
-                strict=True,
-            )
-        )
-        rows["test"] = np.arange(len(labels["test"]))
     splits = {}
-    for split, source in origin.items():
-        chosen = _alternating(labels[source], rows[split], cfg.limit_per_class)
-        pixels = decode_all((pictures[source][row] for row in chosen), cfg.channels, cfg.size, path)
-        splits[split] = pixels, labels[source][chosen]
-    return Raw(path.name.split(".")[0], classes, 255, splits)
+    for split, (source, rows) in _own_splits(labels, cfg, path, stream).items():
+        chosen = _alternating(labels[source], rows, cfg.limit_per_class)
+        splits[split] = made.all(pictures[source][row] for row in chosen), labels[source][chosen]
+    return Raw(path.name.split(".")[0], classes, 255, splits, (*said, *made.said()))
+
+
+def _own_splits(
+    labels: dict[str, np.ndarray], cfg: Images, path: Path, stream: Stream
+) -> dict[str, tuple[str, np.ndarray]]:
+    """For each split, which split of the source it is taken from, and its rows there."""
+    if "all" in labels:
+        parts = _three_ways(labels["all"], cfg, path, stream)
+        return {split: ("all", rows) for split, rows in parts.items()}
+    rows = {split: (split, np.arange(len(own))) for split, own in labels.items()}
+    kept = rows["train"][1]
+    if "test" not in labels:
+        kept, test = _parted(labels["train"], cfg.test, path, stream.of("test").torch())
+        rows["test"] = ("train", test)
+    if "validation" not in labels:
+        first, last = _parted(labels["train"][kept], cfg.validation, path, None)
+        rows["validation"] = ("train", kept[last])
+        kept = kept[first]
+    return {"train": ("train", kept), "validation": rows["validation"], "test": rows["test"]}
 
 
 def tiny_imagenet(cfg: Images, path: Path, stream: Stream) -> Raw:
@@ -96,7 +108,7 @@ def tiny_imagenet(cfg: Images, path: Path, stream: Stream) -> Raw:
     default share of 0.2 these are the paper's 80,000 / 20,000 / 10,000 images, 100 of each class
     among the 20,000. The images of a split alternate between the classes.
     """
-    from lib.data.folder import decode_all
+    from lib.data.pictures import Pixels
     from lib.data.tiny_imagenet import read_tiny_imagenet
 
     classes, *parts = read_tiny_imagenet(path)
@@ -105,12 +117,12 @@ def tiny_imagenet(cfg: Images, path: Path, stream: Stream) -> Raw:
     train, validation = _parted(labels[0], cfg.validation, path, None)
     rows = {"train": (0, train), "validation": (0, validation)}
     rows["test"] = (1, np.arange(len(labels[1])))
-    splits = {}
+    splits, made = {}, Pixels(cfg.channels, cfg.size, path, cfg.background)
     for split, (part, own) in rows.items():
         chosen = _alternating(labels[part], own, cfg.limit_per_class)
         found = (pictures[part][row] for row in chosen)
-        splits[split] = decode_all(found, cfg.channels, cfg.size, path), labels[part][chosen]
-    return Raw("tiny-imagenet-200", classes, 255, splits)
+        splits[split] = made.all(found), labels[part][chosen]
+    return Raw("tiny-imagenet-200", classes, 255, splits, tuple(made.said()))
 
 
 SOURCES: dict[str, Callable[..., Raw]] = {

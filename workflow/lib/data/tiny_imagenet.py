@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lib.data.archive import DataError, Entry, entries
-from lib.data.folder import Picture
+from lib.data.pictures import Picture
 
 ROOT = "tiny-imagenet-200"
 WNIDS, WORDS, ANNOTATIONS = "wnids.txt", "words.txt", "val/val_annotations.txt"

@@ -24,6 +24,7 @@ from lib.data.images import ImageSplit
 from lib.embed.arm import EMBEDDER, Arm, EmbedderError, SettingError, find_arm
 from lib.engine.family import Family
 from lib.nets.fuse import Pairs, bn_pairs, fuse_state
+from lib.zoo.exchange.wrapped import unwrapped
 from lib.zoo.store import Catalogue
 
 TYPE, VERSION = "netspace-embedder", 1
@@ -161,24 +162,34 @@ class Embedder:
         return self.architectures[int(classes[0].argmax())]
 
     def identify(self, network: nn.Module | Mapping[str, Tensor]) -> tuple[str, Tensor]:
-        """Architecture and flat vector [P] (batch norm fused) of a module or state dict."""
+        """Architecture and flat vector [P] (batch norm fused) of a module or state dict.
+
+        What wrappers (DataParallel, torch.compile, Lightning, ...) put before the names is taken
+        off; parameters may be of any precision.
+
+        Raises:
+            EmbedderError: the parameters are of none of the architectures, or not finite.
+        """
         state = network.state_dict() if isinstance(network, nn.Module) else network
         if not (isinstance(state, Mapping) and all(isinstance(v, Tensor) for v in state.values())):
             raise EmbedderError(
                 "a network is a module, a state dict of tensors or the id of one in a catalogue, "
                 f"got {type(network).__name__}"
             )
-        state = {k: v.float() for k, v in state.items()}
-        shapes, image = _shapes(state), self.card["image"]
+        state = {name: value.float() for name, value in state.items()}
+        image = self.card["image"]
         for name, family in self.arm.families.items():
-            if shapes != {entry.name: entry.shape for entry in family.layout.entries}:
+            fused = {entry.name: entry.shape for entry in family.layout.entries}
+            found = self._part(state, fused)
+            if found is None:
                 if "field" in self.card:
                     continue
                 module, pairs = self._unfused(name)
-                if shapes != _shapes(module.state_dict()):
+                found = self._part(state, _shapes(module.state_dict()))
+                if found is None:
                     continue
-                state = fuse_state(state, pairs, module)
-            flat = family.layout.flatten(state).to(self.device)
+                found = fuse_state(found, pairs, module)
+            flat = family.layout.flatten(found).to(self.device)
             if not flat.isfinite().all():
                 raise EmbedderError(f"this {name} has parameters that are NaN or infinite")
             return name, flat
@@ -187,6 +198,18 @@ class Embedder:
             f"{', '.join(self.architectures)} for images of shape "
             f"{'x'.join(map(str, image))}, {len(self.card['classes'])} classes)"
         )
+
+    def _part(
+        self, state: Mapping[str, Tensor], wanted: Mapping[str, tuple[int, ...]]
+    ) -> dict[str, Tensor] | None:
+        """The part of a state that has these names, but for a prefix, and these shapes."""
+        try:
+            found = unwrapped(state, wanted)
+        except ValueError as error:
+            raise EmbedderError(str(error)) from None
+        if found is None or any(tuple(v.shape) != wanted[k] for k, v in found.items()):
+            return None
+        return found
 
     def _unfused(self, name: str) -> tuple[nn.Module, Pairs]:
         if name not in self._modules:

@@ -8,10 +8,13 @@ written twice.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+
+from lib.engine.dropout import Streams
 
 Stack = dict[str, Tensor]
 EVALUATION_BATCH = 512
@@ -43,7 +46,14 @@ def size(stack: Stack) -> int:
     return next(iter(stack.values())).shape[0]
 
 
-def run(module: nn.Module, stack: Stack, x: Tensor, *, shared: bool = False) -> Tensor:
+def run(
+    module: nn.Module,
+    stack: Stack,
+    x: Tensor,
+    *,
+    shared: bool = False,
+    streams: Tensor | None = None,
+) -> Tensor:
     """Outputs of every instance.
 
     Args:
@@ -51,14 +61,20 @@ def run(module: nn.Module, stack: Stack, x: Tensor, *, shared: bool = False) -> 
         stack: N instances, each entry [N, ...]; batch-norm statistics are updated in place
             when the module is in train mode.
         x: inputs [N, B, ...] (one batch per instance) or, if `shared`, [B, ...] for all.
+        streams: int64 [N]; what dropout draws from, where it does.
 
     Returns:
         [N, B, ...].
     """
-    return vmap(
-        lambda state, batch: functional_call(module, state, (batch,)),
-        in_dims=(0, None if shared else 0),
-    )(stack, x)
+    # What is not stacked is the same in every instance; it has to be where they are.
+    same = {k: v.to(x.device) for k, v in module.named_buffers() if k not in stack}
+
+    def one(state: Stack, batch: Tensor, stream: Tensor | None) -> Tensor:
+        with nullcontext() if stream is None else Streams(stream):
+            return functional_call(module, state | same, (batch,))
+
+    axes = (0, None if shared else 0, None if streams is None else 0)
+    return vmap(one, in_dims=axes)(stack, x, streams)
 
 
 @torch.no_grad()

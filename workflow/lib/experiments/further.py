@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 
-import numpy as np
 from torch import Tensor
 
 from lib.config.zoos import Training
@@ -14,9 +12,9 @@ from lib.core.progress import log, track
 from lib.core.streams import Stream
 from lib.data.images import ImageSplit
 from lib.engine.family import Family
-from lib.engine.training.backend import Engine, Rates
+from lib.engine.training.backend import Engine
 from lib.engine.training.backends import backend
-from lib.engine.training.recipe import Recipe, plan_epoch
+from lib.engine.training.recipe import Recipe, plan_epoch, rates_of
 
 
 def shortened(cfg: Training, epochs: int, **changes: object) -> Training:
@@ -42,12 +40,7 @@ def continued(
     """
     streams = [stream.of(i) for i in range(len(flat))]
     recipes = {i: Recipe.of(cfg, one) for i, one in enumerate(streams)}
-    rates = Rates(
-        **{
-            field.name: np.array([getattr(one, field.name) for one in recipes.values()])
-            for field in fields(Rates)
-        }
-    )
+    rates = rates_of(list(recipes.values()), streams)
     stack = {name: part.clone() for name, part in family.layout.unflatten(flat).items()}
     made = backend(engine)(family.module, stack, cfg, rates, images)
     kept, found, done = of_job().part(flat), dict[int, Tensor](), 0

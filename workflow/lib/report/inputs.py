@@ -89,7 +89,7 @@ def read_preps(path: str | Path) -> list[Prep]:
         ReportError: there is no such file, or it does not hold such pairs.
     """
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r", locking=False) as file:
             return [_prep(name, group, path) for name, group in file.items()]
     except FileNotFoundError:
         raise ReportError(f"{path}: no such file; the page needs the PRep pictures") from None
@@ -107,3 +107,13 @@ def _prep(name: str, group: h5py.Group, path: str | Path) -> Prep:
             "both must be one [height, width]"
         )
     return Prep(name, str(group.attrs.get("network", "")), original, decoded)
+
+
+def read_recognised(path: str | Path) -> list[str]:
+    """What prepared images tell of their source, a sentence each."""
+    try:
+        with h5py.File(path, locking=False) as file:
+            about = json.loads(file.attrs["about"])
+            return [str(line) for line in about["said"]]
+    except (OSError, KeyError, ValueError) as error:
+        raise ReportError(f"{path}: not readable images ({error})") from None

@@ -12,7 +12,14 @@ import pandas as pd
 
 from lib.experiments import columns
 from lib.report.blocks import Block, Control, Verdict
-from lib.report.inputs import Prep, read_card, read_preps, read_table, results_alone
+from lib.report.inputs import (
+    Prep,
+    read_card,
+    read_preps,
+    read_recognised,
+    read_table,
+    results_alone,
+)
 from lib.report.meshes import Meshes, read_meshes
 from lib.report.networks import per_network, trained_accuracy
 from lib.report.style import Palette
@@ -203,6 +210,11 @@ class PageData:
     def preps(self) -> list[Prep]:
         """Networks as pictures; none where there is no such file."""
         return read_preps(one(self.files["preps"])) if self.files.get("preps") else []
+
+    @cached_property
+    def recognised(self) -> list[str]:
+        """What was recognised in the source of the images, a sentence each."""
+        return read_recognised(one(self.files["images"])) if self.files.get("images") else []
 
     @cached_property
     def meshes(self) -> Meshes:

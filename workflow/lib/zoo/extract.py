@@ -61,7 +61,8 @@ def extract(
     frame.insert(0, "network", [network_name(architecture, *row) for row in rows])
     frame.insert(1, "architecture", architecture)
     frame.insert(3, "split", [split_of(i, instances) for i in frame["instance"]])
-    raw = {k: v.numpy().astype(np.float32) for k, v in bn_statistics(trained.stack, pairs).items()}
+    statistics = bn_statistics(trained.stack, pairs, module)
+    raw = {k: v.numpy().astype(np.float32) for k, v in statistics.items()}
     return Shard(
         architecture,
         layout.to_json(),

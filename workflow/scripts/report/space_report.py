@@ -11,7 +11,7 @@ from lib.report.run import run_facts
 params, data, space = snakemake.params, snakemake.input, snakemake.wildcards.space
 with job(f"report {space}", snakemake.log[0]):
     study = Study.model_validate(params.study)
-    named = [*params.tables, "card", "losses", "preps", "scenes"]
+    named = [*params.tables, "card", "losses", "preps", "scenes", "images"]
     files = {name: data.get(name) for name in named if data.get(name)}
     artefacts = [data.get(name) for name in (*params.tables, "preps") if data.get(name)]
     artefacts += [*data.embedders, *data.get("images", [])]

@@ -13,7 +13,7 @@ from lib.config import Training
 from lib.data.images import ImageSplit
 from lib.engine.ensemble import Stack
 from lib.engine.kernels.emit import LANES, LINE
-from lib.engine.kernels.graph import refusal
+from lib.engine.kernels.graph import Graph, refusal
 from lib.engine.kernels.plan import plan
 from lib.engine.kernels.program import RATES, Program, Recipe
 from lib.engine.kernels.tracing import trace
@@ -45,11 +45,8 @@ class CompiledBackend:
             raise refusal(f"device {images.x.device}")
         self.cfg, self.images = cfg, images
         count = len(rates.momentum)
-        graph = trace(module, tuple(images.x.shape[1:]))
+        graph = traced(module, tuple(images.x.shape[1:]))
         names = [name for name, _ in module.named_parameters()]
-        used = {name for op in graph.operations for name in op.weights.values()}
-        if unused := [name for name in names if name not in used]:
-            raise refusal(f"parameter {unused[0]!r}, which the network does not use")
         floats = [name for name in stack if name not in names and not name.endswith(STEPS)]
         offsets, trained = _lay_out(names, stack, 0)
         others, total = _lay_out(floats, stack, trained)
@@ -142,6 +139,19 @@ class CompiledBackend:
             rows = found.view(classes, batches, recipe.row)[..., : recipe.batch]
             kept[k] = rows.reshape(classes, -1)[:, : len(x)].T
         return kept
+
+
+def traced(module: nn.Module, shape: tuple[int, ...]) -> Graph:
+    """The operations of a module that is to be trained, for inputs of this shape.
+
+    Raises:
+        UnsupportedError: there is no kernel for one, or a parameter that none of them uses.
+    """
+    graph = trace(module, shape)
+    used = {name for op in graph.operations for name in op.weights.values()}
+    if unused := [name for name, _ in module.named_parameters() if name not in used]:
+        raise refusal(f"parameter {unused[0]!r}, which the network does not use")
+    return graph
 
 
 def recipe_of(cfg: Training) -> Recipe:

@@ -184,6 +184,35 @@ def norm_back(
             e.store(e.b.fadd(e.load(dx, at), value) if add else value, dx, at)
 
 
+def affine(e, x, weight, bias, y, vectors, channels, positions, *, row: int) -> None:
+    """y = weight x + bias, with numbers of each channel's own."""
+    with e.loop(channels) as c:
+        start = e.times(c, e.times(positions, row))
+        gain, shift = (e.splat(e.number(values, c)) for values in (weight, bias))
+        with _places(e, start, positions, row, vectors) as (at, _):
+            e.store(e.fma(e.load(x, at), gain, shift), y, at)
+
+
+def affine_back(
+    e, x, weight, dy, dweight, dbias, dx, vectors, channels, positions, *, row: int, how: str
+) -> None:
+    """Gradients of `affine`; that of x is stored, added or left out, as `how` says."""
+    with e.loop(channels) as c:
+        start = e.times(c, e.times(positions, row))
+
+        def terms(at, here):
+            return [(e.load(dy, at), constant(1.0)), (e.load(dy, at), e.load(x, at))]
+
+        plain, weighted = _sums(e, start, positions, row, vectors, terms, 2)
+        e.keep(weighted, dweight, c)
+        e.keep(plain, dbias, c)
+        if how != "left out":
+            gain = e.splat(e.number(weight, c))
+            with _places(e, start, positions, row, vectors) as (at, _):
+                change = e.b.fmul(e.load(dy, at), gain)
+                e.store(e.b.fadd(e.load(dx, at), change) if how == "added" else change, dx, at)
+
+
 def bias_back(e, dy, dbias, vectors, channels, positions, *, row: int) -> None:
     """Gradient of a bias: dy summed over positions and batch."""
     with e.loop(channels) as c:

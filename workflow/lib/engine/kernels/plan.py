@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lib.engine.kernels.emit import LANES
 from lib.engine.kernels.graph import Graph, Operation, Value
 
-WEIGHTED = {"conv", "norm"}
+WEIGHTED = {"conv", "norm", "affine"}
 FROM_INPUT = {"sin", "silu", "gelu"}  # activations whose derivative is not known from the output
 
 
@@ -97,7 +97,7 @@ def _in_place(op: Operation, back: bool = False) -> bool:
     """Whether the output may take the place of an input (or their gradients the same place)."""
     if op.kind == "activation":
         return op.options["act"] not in FROM_INPUT or back
-    return op.kind in ("sum", "scale", "flatten") or (op.kind == "norm" and back)
+    return op.kind in ("sum", "scale", "flatten") or (op.kind in ("norm", "affine") and back)
 
 
 def _saved(op: Operation) -> tuple[Value, ...]:

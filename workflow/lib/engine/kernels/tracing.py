@@ -14,9 +14,11 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
+from torch.nn.modules.dropout import _DropoutNd
 
 from lib.engine.kernels.conv import Taps, taps
 from lib.engine.kernels.graph import Graph, Operation, Value, refusal
+from lib.nets.fuse import Affine
 
 
 def trace(module: nn.Module, shape: tuple[int, ...]) -> Graph:
@@ -26,12 +28,22 @@ def trace(module: nn.Module, shape: tuple[int, ...]) -> Graph:
         UnsupportedError: naming the operation that there is no kernel for.
     """
     try:
-        traced = fx.symbolic_trace(copy.deepcopy(module).to("cpu"))
+        module = copy.deepcopy(module).to("cpu")
+        trains = {name for name, layer in module.named_modules() if layer.training}
+        traced = fx.GraphModule(module, _Tracer().trace(module))
     except Exception as error:
         raise refusal(f"{type(module).__name__} cannot be traced ({error})") from error
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         _Shapes(traced.eval()).run(torch.zeros(2, *shape))
-    return _Reader(traced).read()
+    return _Reader(traced, trains).read()
+
+
+class _Tracer(fx.Tracer):
+    """Leaves whole what there is a kernel for."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Whether a layer is one operation."""
+        return type(m) is Affine or super().is_leaf_module(m, module_qualified_name)
 
 
 class _Shapes(fx.Interpreter):
@@ -48,8 +60,8 @@ class _Shapes(fx.Interpreter):
 class _Reader:
     """Reads a traced module node by node."""
 
-    def __init__(self, traced: fx.GraphModule) -> None:
-        self.traced, self.modules = traced, dict(traced.named_modules())
+    def __init__(self, traced: fx.GraphModule, trains: set[str]) -> None:
+        self.traced, self.modules, self.trains = traced, dict(traced.named_modules()), trains
         self.values: dict[fx.Node, Value] = {}
         self.operations: list[Operation] = []
         self.used: set[str] = set()
@@ -79,9 +91,10 @@ class _Reader:
                     self.used.add(node.target)
                     return reader(self, node, layer)
             raise refusal(f"layer {node.target!r} ({type(layer).__name__})")
-        reader = FUNCTIONS.get(node.target)
+        # A buffer may be called as a method is.
+        reader = None if node.op == "get_attr" else FUNCTIONS.get(node.target)
         if reader is None:
-            what = "a parameter of its own," if node.op == "get_attr" else node.op
+            what = "a tensor of its own," if node.op == "get_attr" else node.op
             raise refusal(f"{what} {getattr(node.target, '__name__', node.target)!r}")
         return reader(self, node)
 
@@ -142,6 +155,11 @@ def _norm(reader: _Reader, node: fx.Node, layer: nn.BatchNorm2d) -> Value:
     return reader.add("norm", [x], _value(node), weights, eps=layer.eps, momentum=layer.momentum)
 
 
+def _affine(reader: _Reader, node: fx.Node, layer: Affine) -> Value:
+    weights = _names(node, layer, "weight", "bias")
+    return reader.add("affine", [reader.source(node)], _value(node), weights)
+
+
 def _activation(kind: str, slope: Callable[[fx.Node, Any], float] = lambda node, layer: 0.0):
     def read(reader: _Reader, node: fx.Node, layer: Any = None) -> Value:
         if "tanh" in (getattr(layer, "approximate", ""), node.kwargs.get("approximate")):
@@ -163,8 +181,15 @@ def _slope(node: fx.Node, layer: Any) -> float:
 
 
 def _same(reader: _Reader, node: fx.Node, layer: Any = None) -> Value:
-    if isinstance(layer, nn.Dropout) and layer.p > 0:
+    if isinstance(layer, _DropoutNd) and layer.p > 0 and node.target in reader.trains:
         raise refusal(f"layer {node.target!r} (dropout)")
+    return reader.source(node)
+
+
+def _dropped(reader: _Reader, node: fx.Node) -> Value:
+    given = dict(zip(("input", "p", "training"), node.args, strict=False)) | node.kwargs
+    if given.get("training", True) and given.get("p", 0.5):
+        raise refusal(f"{node.name!r} (dropout)")
     return reader.source(node)
 
 
@@ -253,12 +278,16 @@ MODULES: dict[type, Callable] = {
     nn.Linear: _linear,
     nn.BatchNorm2d: _norm,
     nn.BatchNorm1d: _norm,
+    Affine: _affine,
     nn.ReLU: _activation("relu"),
     nn.LeakyReLU: _activation("leaky_relu", _slope),
     nn.Tanh: _activation("tanh"),
     nn.Sigmoid: _activation("sigmoid"),
     nn.Identity: _same,
     nn.Dropout: _same,
+    nn.Dropout1d: _same,
+    nn.Dropout2d: _same,
+    nn.Dropout3d: _same,
     nn.Flatten: _flatten,
     nn.AvgPool2d: _pool,
     nn.AdaptiveAvgPool2d: _global,
@@ -285,6 +314,10 @@ FUNCTIONS: dict[Any, Callable] = {
     torch.add: _sum,
     operator.mul: _times,
     torch.mul: _times,
+    F.dropout: _dropped,
+    F.dropout1d: _dropped,
+    F.dropout2d: _dropped,
+    F.dropout3d: _dropped,
     F.avg_pool2d: _pool,
     F.adaptive_avg_pool2d: _global,
     F.max_pool2d: _max_pool,

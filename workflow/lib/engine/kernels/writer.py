@@ -241,6 +241,27 @@ class Writer:
             add=self.adds(op.inputs[0]),
         )
 
+    def _affine(self, op: Operation) -> None:
+        weights = (self.weight(op, name) for name in ("weight", "bias"))
+        places = (self.data(op.inputs[0]), *weights, self.data(op.output))
+        self.call(layers.affine, *places, self.vectors, *self._channels(op), row=self.row)
+
+    def _affine_back(self, op: Operation) -> None:
+        x, back = op.inputs[0], op.inputs[0] in self.plan.grad
+        self.call(
+            layers.affine_back,
+            self.data(x),
+            self.weight(op, "weight"),
+            self.grad(op.output),
+            self.slope(op, "weight"),
+            self.slope(op, "bias"),
+            self.grad(x) if back else self.data(x),
+            self.vectors,
+            *self._channels(op),
+            row=self.row,
+            how=("added" if self.adds(x) else "stored") if back else "left out",
+        )
+
     def _channels(self, op: Operation) -> tuple[int, int]:
         return op.output.channels, op.output.positions
 

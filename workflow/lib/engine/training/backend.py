@@ -20,11 +20,15 @@ from lib.engine.ensemble import Stack
 
 @dataclass(frozen=True)
 class Rates:
-    """Hyperparameters of each of N instances for the whole run: float64 [N] each."""
+    """Hyperparameters of each of N instances for the whole run: float64 [N] each.
+
+    `streams`, int64 [N], is what each draws from while it trains, where it does (dropout).
+    """
 
     momentum: np.ndarray
     weight_decay: np.ndarray
     label_smoothing: np.ndarray
+    streams: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

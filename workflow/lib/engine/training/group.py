@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
 from itertools import product
 from typing import Any
 
@@ -19,9 +18,9 @@ from lib.core.checkpoint import State, Tensors
 from lib.core.streams import Stream
 from lib.data.images import ImageSplit
 from lib.engine import ensemble
-from lib.engine.training.backend import Backend, Engine, EpochPlan, Rates
+from lib.engine.training.backend import Backend, Engine, EpochPlan
 from lib.engine.training.backends import backend
-from lib.engine.training.recipe import Recipe, plan_epoch, selects
+from lib.engine.training.recipe import Recipe, plan_epoch, rates_of, selects
 
 # An epoch is trained in parts, of so many steps at most, between which a checkpoint may be saved.
 # Where instances train one after the other, some short epochs of as few steps together are one.
@@ -47,8 +46,7 @@ class Group:
         self.seeds = [stream.of("init").seed for stream in streams]
         module, stack = build(), ensemble.init_stack(build, self.seeds)
         _scale(module, stack, [recipe.init_scale for recipe in recipes])
-        rates = {f.name: [getattr(recipe, f.name) for recipe in recipes] for f in fields(Rates)}
-        rates = Rates(**{name: np.array(values, np.float64) for name, values in rates.items()})
+        rates = rates_of(recipes, streams)
         self.backend: Backend = backend(engine)(module, stack, cfg, rates, images)
         self.done = 0  # epochs
         self.parts, self.steps = 0, np.zeros((2, 0, 0))  # of the epoch under way: loss, hits

@@ -16,19 +16,16 @@ from torch import nn
 
 from lib.config import Training
 from lib.core.checkpoint import NOWHERE, Checkpoint, State, Tensors
-from lib.core.errors import InputError
 from lib.core.progress import log, track
 from lib.core.streams import Stream
 from lib.data.images import ImageSplit
 from lib.engine import ensemble
+from lib.engine.module import ModuleError as ModuleError
+from lib.engine.module import check_module
 from lib.engine.training.backend import Engine
 from lib.engine.training.group import Group
 from lib.engine.training.memory import ZOO, group_size
 from lib.engine.training.recipe import Recipe
-
-
-class ModuleError(InputError):
-    """A module cannot be trained as one of many."""
 
 
 @dataclass
@@ -87,7 +84,7 @@ def train(
         ModuleError: the module has parameters that cannot be trained side by side.
         MemoryPlanError: too few instances fit into `engine.max_memory`; raised before any work.
     """
-    _check(build())
+    check_module(build())
     size = group_size(build, len(streams), cfg, images, validation, engine, where)
     latest = [math.nan]
     recipes = [Recipe.of(cfg, stream) for stream in streams]
@@ -151,16 +148,3 @@ def _state(size: int, start: int, rows: list, group: Group) -> State:
     found |= {f"group/{name}": values for name, values in tensors.items()}
     columns = [columns for columns, _ in rows]
     return found, {"size": size, "start": start, "columns": columns, "group": data}
-
-
-def _check(module: nn.Module) -> None:
-    shared = set(dict(module.named_parameters(remove_duplicate=False))) - set(
-        dict(module.named_parameters())
-    )
-    frozen = [name for name, p in module.named_parameters() if not p.requires_grad]
-    for names, what in ((sorted(shared), "shared between layers"), (frozen, "frozen")):
-        if names:
-            raise ModuleError(
-                f"{type(module).__name__} cannot be trained as one of many: its parameter "
-                f"{names[0]} is {what}"
-            )

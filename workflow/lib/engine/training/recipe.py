@@ -11,7 +11,7 @@ import torch
 
 from lib.config import Drawn, Training
 from lib.core.streams import Stream
-from lib.engine.training.backend import EpochPlan
+from lib.engine.training.backend import EpochPlan, Rates
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,16 @@ class Recipe:
         in turn go by the instance's number, the last name of `stream`.
         """
         return cls(**{f.name: _drawn(getattr(cfg, f.name), stream, f.name) for f in fields(cls)})
+
+
+def rates_of(recipes: Sequence[Recipe], streams: Sequence[Stream]) -> Rates:
+    """What the backend is told of N instances: their hyperparameters, and what they draw from."""
+    names = [field.name for field in fields(Recipe) if field.name in Rates.__dataclass_fields__]
+    numbers = {name: [getattr(recipe, name) for recipe in recipes] for name in names}
+    return Rates(
+        **{name: np.array(values, np.float64) for name, values in numbers.items()},
+        streams=np.array([stream.of("dropout").seed for stream in streams]),
+    )
 
 
 def _drawn(setting: float | Drawn, stream: Stream, key: str) -> float:

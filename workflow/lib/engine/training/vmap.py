@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lib.config import Precision, Training
 from lib.data.images import ImageSplit
 from lib.engine import ensemble
+from lib.engine.dropout import drops_out, following
 from lib.engine.training.augment import pick
 from lib.engine.training.backend import EpochPlan, Rates
 from lib.engine.training.optim import OPTIMIZERS
@@ -38,11 +39,13 @@ class VmapBackend:
     ) -> None:
         """Take over copies of the instances of `stack`, on the device of the images."""
         device = images.x.device
+        self.drops = drops_out(module, images.x.shape[1:])
         self.module, self.cfg, self.images = module.to(device).train(), cfg, images
         self.precision, self.count = precision, ensemble.size(stack)
         self.width = max(width, self.count)
         self.shapes = {name: p.shape for name, p in module.named_parameters()}
-        flat = torch.cat([stack[name].flatten(1) for name in self.shapes], 1).to(device)
+        rows = [stack[name].reshape(self.count, -1) for name in self.shapes]
+        flat = torch.cat(rows, 1).to(device)
         buffers = {k: v.to(device, copy=True) for k, v in stack.items() if k not in self.shapes}
         self.stack = self._views(flat) | buffers
         self.update, kept = OPTIMIZERS[cfg.optimizer]
@@ -57,6 +60,7 @@ class VmapBackend:
             "weight_decay": column(rates.weight_decay).to(flat),
             "label_smoothing": column(rates.label_smoothing).to(flat),
             "steps": column(np.zeros(self.count)),
+            **self._streams(rates, device),
             **{name: torch.zeros_like(flat) for name in kept},
             **{f"buffer {name}": values for name, values in buffers.items()},
         }
@@ -100,7 +104,8 @@ class VmapBackend:
         parameters = live["parameters"].detach().requires_grad_()
         buffers = {k.removeprefix("buffer "): v for k, v in live.items() if k.startswith("buffer ")}
         with _arithmetic(self.precision, x.device.type):
-            outputs = ensemble.run(self.module, self._views(parameters) | buffers, x)
+            stack, streams = self._views(parameters) | buffers, live.get("streams")
+            outputs = ensemble.run(self.module, stack, x, streams=streams)
             scores = outputs.to(parameters.dtype).log_softmax(-1)
             smoothing, classes = live["label_smoothing"][..., None], scores.shape[-1]
             labels = (y[..., None] == torch.arange(classes, device=y.device)).to(scores)
@@ -108,7 +113,16 @@ class VmapBackend:
             losses = -(targets * scores).sum(-1).mean(1)
             (gradient,) = torch.autograd.grad(losses.sum(), parameters)
         self.update(live["parameters"], gradient, live, rate, self.cfg)
+        if streams is not None:
+            streams.copy_(following(streams))
         return losses.detach(), (outputs.detach().argmax(-1) == y).sum(1)
+
+    def _streams(self, rates: Rates, device: torch.device) -> ensemble.Stack:
+        """What dropout of each instance draws from, where there is any: [N]."""
+        if not self.drops:
+            return {}
+        streams = np.arange(self.count) if rates.streams is None else rates.streams
+        return {"streams": torch.from_numpy(streams).to(device)}
 
     def outputs(self, who: list[int], x: Tensor) -> Tensor:
         """See `Backend.outputs`."""

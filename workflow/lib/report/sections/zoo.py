@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from lib.experiments.measures import BANDS, bands
-from lib.report.blocks import Block, Cell, Control, Figure, Rows, Table
+from lib.report.blocks import Block, Bullets, Cell, Control, Details, Figure, Rows, Table
 from lib.report.cells import share
 from lib.report.section import PageData, Section
 from lib.report.style import COLORS, FAINT, INK, interval, layout, percent, share_axis
@@ -25,6 +25,8 @@ def section(page: PageData) -> Section:
         control, figure = _by_epochs(page)
         blocks += [*control, figure]
     blocks += [table(page), _splits(page)]
+    if page.recognised:
+        blocks.append(Details("What was recognised in the images", [Bullets(page.recognised)]))
     title = (
         "The zoo: networks from chance to the best"
         if page.spread

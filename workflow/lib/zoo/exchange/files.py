@@ -20,12 +20,15 @@ from torch import Tensor
 
 from lib.core.repro import atomic, digest_arrays
 from lib.core.tensors import save_file
-from lib.core.untrusted import regular
+from lib.core.untrusted import regular, shown
+from lib.zoo.exchange.kinds import is_safetensors, of_pickle, what_is
 from lib.zoo.exchange.opening import ExchangeError
+from lib.zoo.exchange.wrapped import inside
 
 NETWORK, VERSION = "netspace-network", 1
-PYTORCH = (".pt", ".pth", ".ckpt", "")
-INSIDE = ("state_dict", "model", "model_state_dict")
+PYTORCH = (".pt", ".pth", ".ckpt", ".th", ".bin", ".pth.tar", ".pt.tar", ".ckpt.tar")
+SUFFIXES = (".safetensors", *PYTORCH)
+MARKS = "_.+-=@,()[]#%&!~"
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64)
 
 
@@ -35,12 +38,19 @@ def checked_name(name: str, where: str = "") -> str:
     Raises:
         ExchangeError: it cannot; the message begins with `where`.
     """
-    if not re.fullmatch(r"\w[\w .+-]{0,150}", name):
+    if not re.fullmatch(rf"\w[\w {re.escape(MARKS)}]{{0,150}}", name):
         raise ExchangeError(
-            f"{where}{name!r} cannot name a network: letters, digits, spaces and _ . + - can, "
-            "beginning with a letter or digit"
+            f"{where}{name!r} cannot name a network: at most 150 letters, digits, spaces and "
+            f"{' '.join(MARKS)} can, beginning with a letter or digit"
         )
     return name
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix by which a file is taken for a network's, as it is written; empty if by none."""
+    found = (suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix))
+    length = len(max(found, key=len, default=""))
+    return path.name[len(path.name) - length :]
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
@@ -117,41 +127,53 @@ def _check_plain(path: str | Path, tensors: Mapping[str, Tensor]) -> None:
 def read_state(path: Path) -> dict[str, Tensor]:
     """The state dict in a safetensors or PyTorch file; no code in it is run.
 
-    A PyTorch file may hold the state itself or, among other things, under `state_dict`, `model` or
-    `model_state_dict`; a `module.` before all names is taken off.
+    A PyTorch file may hold the state itself, or a dict in which it is one of several things
+    (`lib.zoo.exchange.wrapped`). Names stay as they are.
 
     Raises:
         ExchangeError: there is no such file, it holds objects that would have to be unpickled, or
-            no state dict.
+            no state dict; says what it is instead.
     """
-    if path.suffix == ".safetensors":
-        return read_tensors(path)[0]
     try:
+        if (what := what_is(path)) is not None:
+            raise ExchangeError(f"{path}: {what}")
+        if path.suffix.lower() == ".safetensors" or is_safetensors(path):
+            return read_tensors(path)[0]
         _check_stored(regular(path))
         with warnings.catch_warnings(action="ignore"):  # of pickles that are refused anyway
             found = torch.load(path, map_location="cpu", weights_only=True)
+    except ExchangeError:
+        raise
     except FileNotFoundError:
         raise ExchangeError(f"{path}: no such file") from None
     except pickle.UnpicklingError as error:
         raise ExchangeError(
             f"{path}: refused: not a PyTorch file of tensors alone, what else it holds could run "
-            f"code ({_first_line(error)})"
+            f"code: {of_pickle(str(error))}"
         ) from None
     except Exception as error:  # damaged pickles fail in every way there is
         raise ExchangeError(f"{path}: not a PyTorch file: {_first_line(error)}") from None
-    for key in INSIDE:
-        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
-            found = found[key]
-    if (
-        not isinstance(found, Mapping)
-        or not found
-        or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in found.items())
-    ):
-        raise ExchangeError(f"{path}: holds no state dict (tensors by name)")
-    _check_plain(path, found)
-    if all(name.startswith("module.") for name in found):
-        found = {name.removeprefix("module."): value for name, value in found.items()}
-    return {name: value.detach() for name, value in found.items()}
+    try:
+        state = inside(found)
+    except ValueError as error:
+        raise ExchangeError(f"{path}: {error}") from None
+    if state is None:
+        raise ExchangeError(f"{path}: holds no state dict (tensors by name), but {_shown(found)}")
+    _check_plain(path, state)
+    return {name: value.detach() for name, value in state.items()}
+
+
+def _shown(found: Any) -> str:
+    """What a file holds that is no state dict."""
+    if isinstance(found, Tensor):
+        return f"one tensor of shape {list(found.shape)} without names"
+    if isinstance(found, list | tuple):
+        return f"a {type(found).__name__} of {len(found)} things without names"
+    if isinstance(found, Mapping):
+        if {"state", "param_groups"} <= set(found):
+            return "the state of an optimizer"
+        return f"a dict of {', '.join(shown(key) for key in list(found)[:6]) or 'nothing'}"
+    return f"a {type(found).__name__}"
 
 
 def _check_stored(path: Path) -> None:

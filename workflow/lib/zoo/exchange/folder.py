@@ -5,6 +5,7 @@ What `export` and `python -m lib decode` write is such a folder.
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,15 +14,24 @@ from typing import Any
 import pandas as pd
 from torch import Tensor
 
+from lib import nets
 from lib.core.repro import file_sha256
+from lib.core.untrusted import is_hidden
 from lib.engine.ensemble import stack_states
-from lib.zoo.exchange.files import PYTORCH, digest, read_card, read_state
+from lib.zoo.exchange.files import (
+    SUFFIXES,
+    checked_name,
+    digest,
+    read_card,
+    read_state,
+    suffix_of,
+)
 from lib.zoo.exchange.importing import Source
 from lib.zoo.exchange.network import Form, Image, find_form, shapes
 from lib.zoo.exchange.opening import ExchangeError
+from lib.zoo.exchange.told import read_table
 
 FORMAT = "folder"
-SUFFIXES = (".safetensors", *(suffix for suffix in PYTORCH if suffix))
 OURS = ("architecture", "network", "source", "source_sha256")
 
 
@@ -34,25 +44,36 @@ def read(
     """A folder of networks, looked through with all folders in it; a network is called by its file.
 
     Networks may have batch norm or be fused. All of one architecture are for images of one kind.
+    Hidden files are passed by, and so are folders that are called as networks are.
 
     Args:
-        folder: with `.pt`, `.pth`, `.ckpt` and `.safetensors` files.
+        folder: with `.safetensors` files and those of PyTorch (`.pt`, `.pth`, `.ckpt`, `.th`,
+            `.bin`, `.pth.tar`), in small letters or capitals.
         architecture: registered architecture of those networks whose card or row does not say it.
         size: image size in pixels, where card and parameters leave it open.
         table: CSV file with a row for each network: `network`, the path of its file in the folder
             without suffix, and any columns of a shard (lib/zoo/store/FORMAT.md, section 5), such as
-            `split`, `seed`, `validation_accuracy`; rows with the same `run` share a split.
+            `split`, `seed`, `validation_accuracy`; rows with the same `run` share a split
+            (`lib.zoo.exchange.told`).
 
     Raises:
         ExchangeError: naming the file that is at fault, and what is wrong.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES)
+    seen = sorted(p for p in folder.rglob("*") if suffix_of(p) and not is_hidden(p, folder))
+    paths = [path for path in seen if not path.is_dir()]
+    skipped = {
+        f"folder called as a network is ({path.relative_to(folder)})": 1
+        for path in seen
+        if path.is_dir()
+    }
     if not paths:
         raise ExchangeError(f"{folder}: holds no network ({', '.join(SUFFIXES)})")
-    names = {path: path.relative_to(folder).with_suffix("").as_posix() for path in paths}
-    if twice := [name for name, count in Counter(names.values()).items() if count > 1]:
+    names = {path: _name(path, folder) for path in paths}
+    ids = Counter(name.replace("/", ".") for name in names.values())
+    if twice := [name for name in names.values() if ids[name.replace("/", ".")] > 1]:
         raise ExchangeError(f"{folder}: two files hold a network {twice[0]!r}")
-    told = _table(table, set(names.values())) if table else {}
+    files = {path.relative_to(folder).as_posix(): name for path, name in names.items()}
+    told = read_table(table, set(names.values()), files) if table else {}
     rows, forms = [], {}
     for path, name in names.items():
         card = read_card(path) or {}
@@ -87,24 +108,15 @@ def read(
     provenance: dict[str, Any] = {"format": FORMAT, "folder": folder.resolve().name}
     if table:
         provenance["files"] = {table.name: file_sha256(table)}
-    return Source(frame, {name: forms[name] for name in sorted(forms)}, states, provenance)
+    return Source(frame, {name: forms[name] for name in sorted(forms)}, states, provenance, skipped)
 
 
-def _table(path: Path, names: set[str]) -> dict[str, dict[str, Any]]:
-    try:
-        table = pd.read_csv(path, dtype={"network": str})
-    except (ValueError, OSError) as error:
-        raise ExchangeError(f"{path}: cannot be read as a table: {error}") from None
-    if "network" not in table or table["network"].duplicated().any():
-        raise ExchangeError(f"{path}: needs a column 'network' in which no name occurs twice")
-    found = table.set_index("network").to_dict("index")
-    for what, odd in (
-        ("a file in the folder", sorted(set(found) - names)),
-        ("a row in the table", sorted(names - set(found))),
-    ):
-        if odd:
-            raise ExchangeError(f"{path}: network {odd[0]!r} has not {what}")
-    return found
+def _name(path: Path, folder: Path) -> str:
+    """What a network is called: the path of its file in the folder, without suffix."""
+    name = path.relative_to(folder).as_posix().removesuffix(suffix_of(path))
+    name = unicodedata.normalize("NFC", name)
+    checked_name(name.replace("/", "."), f"{path}: ")
+    return name
 
 
 def _mapping(path: Path, found: Any) -> dict[str, Any]:
@@ -124,18 +136,18 @@ def _form(architecture: str, path: Path, card: Mapping[str, Any], size: int | No
     found = shapes(read_state(path))
     try:
         return find_form(architecture, found, size)
-    except ExchangeError as error:
+    except nets.ArchitectureError:
+        raise
+    except ValueError as error:
         raise ExchangeError(f"{path}: {error}") from None
 
 
 def _state(path: Path, form: Form) -> dict[str, Tensor]:
     state, card = read_state(path), read_card(path) or {}
-    if not form.fits(shapes(state)):
-        raise ExchangeError(
-            f"{path}: its parameters are not those of {form.architecture} for images of "
-            f"{form.image.channels}x{form.image.size}x{form.image.size} and {form.image.classes} "
-            "classes"
-        )
+    try:
+        own = form.own(state)
+    except ValueError as error:
+        raise ExchangeError(f"{path}: {error}") from None
     if "digest" in card and card["digest"] != digest(state):
         raise ExchangeError(f"{path}: its content does not match the digest in its card")
-    return {k: v.float() for k, v in state.items() if not k.endswith(".num_batches_tracked")}
+    return {k: v.float() for k, v in own.items() if not k.endswith(".num_batches_tracked")}

@@ -15,15 +15,16 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from lib.core.atomic import grant
 from lib.core.errors import InputError
-from lib.core.progress import track
+from lib.core.progress import log, track
 from lib.core.repro import versions
 from lib.core.streams import Stream
 from lib.zoo.exchange.network import Form
 from lib.zoo.exchange.opening import ExchangeError
 from lib.zoo.extract import network_name
 from lib.zoo.store import Catalogue, Shard, write_shard
-from lib.zoo.store.format import STANDARD
+from lib.zoo.store.format import STANDARD, row_digests
 
 SHARD_BYTES = 1 << 26
 UNKNOWN_SEED = -1
@@ -78,6 +79,7 @@ def write_zoo(
         ShardError: what the source says of its networks cannot be stored.
     """
     table = _completed(source.table, shares, seed)
+    twins = Twins()
     with _new_folder(Path(out)) as folder:
         paths = []
         for architecture, rows in table.groupby("architecture", sort=False):
@@ -88,9 +90,42 @@ def write_zoo(
                 piece = rows.iloc[at : at + step].reset_index(drop=True)
                 paths.append(folder / architecture / f"shard_{number:03d}.h5")
                 provenance = {**source.provenance, "versions": versions()}
-                write_shard(paths[-1], _shard(form, piece, source.states(piece), provenance))
+                shard = _shard(form, piece, source.states(piece), provenance)
+                twins.look(shard)
+                write_shard(paths[-1], shard)
         Catalogue.build(paths, list(source.forms)).save(folder / "catalogue.csv")
+    twins.tell()
     return Catalogue.load(Path(out) / "catalogue.csv")
+
+
+class Twins:
+    """Networks that are equal to one of another name, which would count twice in every number."""
+
+    def __init__(self) -> None:
+        self.first: dict[bytes, str] = {}
+        self.found: list[tuple[str, str]] = []
+
+    def look(self, shard: Shard) -> None:
+        """Compare the networks of a shard with those before."""
+        sound = shard.instances["status"] == "ok"
+        digests = row_digests(np.ascontiguousarray(shard.weights))
+        for name, digest in zip(shard.instances["network"][sound], digests[sound], strict=True):
+            other = self.first.setdefault(digest.tobytes(), name)
+            if other != name:
+                self.found.append((name, other))
+
+    def tell(self) -> None:
+        """Say which they are."""
+        if self.found:
+            some = ", ".join(f"{name} is {other}" for name, other in self.found[:5])
+            more = ", ..." if len(self.found) > 5 else ""
+            log.warning(
+                "%d of the networks are equal to others under another name (%s%s): leave them out "
+                "unless that is meant, as one that is trained on and tested with proves nothing",
+                len(self.found),
+                some,
+                more,
+            )
 
 
 def _shard(
@@ -130,6 +165,7 @@ def _completed(table: pd.DataFrame, shares: tuple[float, float], seed: int) -> p
         table = table.assign(split=_splits(table, shares, seed))
     if "seed" not in table:
         table = table.assign(seed=UNKNOWN_SEED)
+    table["seed"] = table["seed"].fillna(UNKNOWN_SEED)
     if "status" not in table:
         table = table.assign(status="ok")
     for name in table.columns:
@@ -196,7 +232,7 @@ def _new_folder(out: Path) -> Iterator[Path]:
         raise ExchangeError(f"{out} cannot be written: {error.strerror}") from None
     try:
         yield temporary
-        temporary.chmod(0o755)
+        grant(temporary, 0o777)
         os.replace(temporary, out)
     except InputError:
         raise

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,7 @@ def read(folder: Path, checkpoints: str | tuple[int, ...] = "final") -> Source:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(regular(path).read_text(encoding="utf-8"))
+        found = json.loads(regular(path).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ExchangeError(f"{path}: no such file") from None
     except (OSError, ValueError, RecursionError) as error:
@@ -144,7 +145,7 @@ def _results(run: Path) -> dict[int, Mapping[str, Any]]:
     path = run / "result.json"
     try:
         if path.is_file():
-            lines = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
+            lines = _lines(path.read_text(encoding="utf-8-sig").splitlines())
         else:
             path = run / "progress.csv"
             lines = pd.read_csv(path).to_dict("records") if path.is_file() else []
@@ -152,6 +153,15 @@ def _results(run: Path) -> dict[int, Mapping[str, Any]]:
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         what = f"no {error}" if isinstance(error, KeyError) else error
         raise ExchangeError(f"{path}: not the results of a run: {what}") from None
+
+
+def _lines(texts: list[str]) -> list[Any]:
+    """Result lines; a last one that was cut short, by a run that was killed, is left out."""
+    texts = [text for text in texts if text.strip()]
+    found = [json.loads(text) for text in texts[:-1]]
+    with suppress(ValueError):
+        found += [json.loads(text) for text in texts[-1:]]
+    return found
 
 
 def _metrics(line: Mapping[str, Any]) -> dict[str, float]:

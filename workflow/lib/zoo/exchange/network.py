@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from lib import nets
 from lib.nets.fuse import bn_pairs, bn_statistics, fuse_state, fused_skeleton
 from lib.nets.layout import Layout
 from lib.zoo.exchange.opening import ExchangeError, open_zoo
+from lib.zoo.exchange.wrapped import difference, unwrapped
 from lib.zoo.store import Catalogue, read_header
 from lib.zoo.store.registered import check_layout
 
@@ -71,6 +73,31 @@ class Form:
         """Whether a state of these shapes is one of this form, fused or with its batch norm."""
         return _without_counters(found) in (self._fused, self._whole)
 
+    def named(self, found: Shapes) -> Shapes:
+        """Shapes by name under this form's own names, if those are its names but for a prefix."""
+        for wanted in (self._fused, self._whole):
+            if (part := unwrapped(found, wanted)) is not None:
+                return part
+        return found
+
+    def own(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """A state of this form, under its own names: what wrappers put before them is taken off.
+
+        Raises:
+            ValueError: it is none, and in what it differs; or it holds several networks.
+        """
+        for wanted in (self._fused, self._whole):
+            found = unwrapped(state, wanted)
+            if found is not None and self.fits(shapes(found)):
+                return found
+        wanted = max(self._whole, self._fused, key=lambda names: len(names.keys() & state.keys()))
+        near = difference(shapes(unwrapped(state, wanted) or state), wanted)
+        raise ValueError(
+            f"its parameters are not those of {self.architecture} for images of "
+            f"{self.image.channels}x{self.image.size}x{self.image.size} and {self.image.classes} "
+            f"classes: {near}"
+        )
+
     def rows(self, stack: Mapping[str, Tensor]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Rows [n, P] of stacked states [n, ...], fused if need be, and the raw batch norm.
 
@@ -80,7 +107,8 @@ class Form:
         stack = {name: value.float() for name, value in stack.items()}
         batch_norm = {}
         if set(_without_counters(stack)) != set(self._fused):
-            batch_norm = {k: v.numpy() for k, v in bn_statistics(stack, self._pairs).items()}
+            statistics = bn_statistics(stack, self._pairs, self._unfused)
+            batch_norm = {name: value.numpy() for name, value in statistics.items()}
             stack = fuse_state(stack, self._pairs, self._unfused)
         return self.layout.flatten(stack).numpy(), batch_norm
 
@@ -169,6 +197,7 @@ def find_form(architecture: str, found: Shapes, size: int | None = None) -> Form
         raise ExchangeError(
             f"its parameters are not those of {architecture} for images of "
             f"{size if size is not None else ', '.join(map(str, SIZES))} pixels"
+            f"{_nearest(architecture, found, sizes)}"
         )
     sizes = ", ".join(str(form.image.size) for form in forms)
     raise ExchangeError(
@@ -177,9 +206,22 @@ def find_form(architecture: str, found: Shapes, size: int | None = None) -> Form
     )
 
 
+def _nearest(architecture: str, found: Shapes, sizes: Iterable[int]) -> str:
+    """What differs from the first form that there is, where it is more than image and classes."""
+    for size in sizes:
+        with suppress(nets.ArchitectureError, ExchangeError):
+            form = Form(architecture, Image(1, size, 10))
+            try:
+                form.own({name: torch.empty(shape, device="meta") for name, shape in found.items()})
+            except ValueError as error:
+                return f": {str(error).partition(' classes: ')[2] or error}"
+    return ""
+
+
 def _fitting(architecture: str, found: Shapes, size: int) -> Form | None:
     try:
         probe = Form(architecture, Image(1, size, 10))
+        found = probe.named(found)
         weights = [entry.name for entry in probe.layout.entries if len(entry.shape) > 1]
         first, last = found[weights[0]], found[weights[-1]]
         for channels in (first[1],) if len(first) == 4 else (1, 3):

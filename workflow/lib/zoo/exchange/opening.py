@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lib.core.errors import InputError
-from lib.core.untrusted import regular
+from lib.core.untrusted import is_hidden, regular
 from lib.zoo.store import Catalogue
 from lib.zoo.store.format import SPLITS
 
@@ -28,7 +28,7 @@ def open_zoo(path: Catalogue | str | Path) -> Catalogue:
     if path.is_dir():
         if (path / "catalogue.csv").is_file():
             return Catalogue.load(path / "catalogue.csv")
-        shards = sorted(path.rglob("*.h5"))
+        shards = sorted(found for found in path.rglob("*.h5") if not is_hidden(found, path))
         if not shards:
             raise ExchangeError(f"{path}: holds neither catalogue.csv nor shards (*.h5)")
         return Catalogue.build(shards)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +13,12 @@ import numpy as np
 import pandas as pd
 
 from lib.core.errors import InputError
+from lib.core.names import NAME as NAME
 
 TYPE = "netspace-shard"
 VERSION = (1, 0)
 SPLITS = ("train", "validation", "test")
 STATUSES = ("ok", "diverged")
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,199}")
 ENTRY = ("kind", "name", "offset", "shape", "size")
 REQUIRED = {
     "network": "str",

@@ -38,7 +38,8 @@ def counted(shapes: pd.DataFrame, left_out: pd.DataFrame) -> str:
         f"{len(shapes)} shapes: {train} to train the embedder, {validation} to choose its best "
         f"state, {test} to test it."
     )
-    repaired = shapes.loc[shapes["mended"] != "", "mended"].value_counts()
+    how = shapes.loc[shapes["mended"] != "", "mended"].str.split(", volume").str[0]
+    repaired = how.value_counts()
     if how := ", ".join(f"{words} ({count})" for words, count in sorted(repaired.items())):
         text += f" Repaired meshes: {how}."
     if len(left_out):
