@@ -14,6 +14,7 @@ configfile: ROOT / "config" / "config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/given.smk"
 include: "rules/data.smk"
 include: "rules/zoo.smk"
 include: "rules/space.smk"

@@ -5,45 +5,6 @@ Output: zoos/{zoo}/{shapes.csv,left_out.csv,meshes,samples}, zoos/{zoo}/{archite
 with their meshes in {space}/meshes, {space}/scenes.json, what the page shows of them, {space}/walk.png on request.
 """
 
-from lib.config import FieldExperiments
-from lib.data.shapes import PROCEDURAL
-
-FIELD_ZOOS, FIELD_SPACES = of_kind(ZOOS, "fields"), of_kind(SPACES, "fields")
-# What fields depend on, and what running them does.
-FIELD = {"architectures", "widths", "omega"}
-FIELD_TRAINING = FIELD | {"init", "training"}
-
-
-def field_module(wildcards):
-    """The Python module that defines the field of a zoo, or of a space."""
-    zoo = wildcards.get("zoo") or SPACES[wildcards.space].zoo
-    return nets.field_module_of(ZOOS[zoo].architecture)
-
-
-def meshes_of(wildcards):
-    """Where the meshes of a zoo come from, if they are not made here."""
-    data = ZOOS[wildcards.zoo].data
-    made_here = DATA[data].source == PROCEDURAL
-    return {} if made_here else {"source": RESULTS / f"data/{data}/meshes"}
-
-
-def samples(zoo, kind):
-    """The files of signed distances of a zoo: `near` surfaces, or `uniform` in the cube."""
-    return [
-        RESULTS / f"zoos/{zoo}/samples/{kind}_{shard}.h5"
-        for shard in instances(zoo, ZOOS[zoo].architecture)
-    ]
-
-
-def of_zoo(wildcards, file):
-    """A file of the zoo of a space."""
-    return RESULTS / f"zoos/{SPACES[wildcards.space].zoo}" / file
-
-
-def field_of(wildcards, more=frozenset()):
-    """What running the fields of a space depends on, as its zoo says; with more keys of that."""
-    return block(ZOOS[SPACES[wildcards.space].zoo], include=FIELD | {"data"} | more)
-
 
 rule prepare_meshes:
     input:

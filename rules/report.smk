@@ -4,21 +4,6 @@ Output: {space}_report.html, report.html, digests.json.
 """
 
 
-def shown(wildcards):
-    """All files that the page of a space is made of."""
-    space, cfg = wildcards.space, SPACES[wildcards.space]
-    found = {
-        **tables(space),
-        "losses": embedders(space, "losses"),
-        "card": embedders(space, "card")[0],
-        "embedders": embedders(space),
-    }
-    if cfg.kind == "fields":
-        return found | {"scenes": RESULTS / space / "scenes.json"}
-    images = list(images_of(wildcards).values())
-    return found | {"preps": RESULTS / space / "preps.h5", "images": images}
-
-
 rule space_report:
     input:
         unpack(shown),
@@ -66,23 +51,6 @@ rule index:
         "Report: the page that opens onto the others"
     script:
         "../workflow/scripts/report/index.py"
-
-
-# What of an embedder has a digest.
-EMBEDDER = ("embedder.safetensors", "losses.csv")
-
-
-def made(space):
-    """What of a space has a digest."""
-    cfg = SPACES[space]
-    found = [*tables(space).values(), *embedders(space), *embedders(space, "losses")]
-    if cfg.kind == "classifiers":
-        found += [RESULTS / space / name for name in ("latents.safetensors", "preps.h5")]
-        if any("teacher" in ClassifierExperiments.block(n).needs for n in cfg.experiments.names()):
-            found.append(RESULTS / space / "teacher.safetensors")
-        if cfg.experiments.unseen:
-            found += [path.with_name(name) for path in without(space) for name in EMBEDDER]
-    return [*found, RESULTS / f"{space}_report.html"]
 
 
 USED = {SPACES[space].zoo for space in STUDY.made}

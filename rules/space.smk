@@ -5,54 +5,6 @@ Output: {space}/teacher.safetensors, {space}/embedder/seed_*/{embedder.safetenso
 {space}/{latents.safetensors,latent_map.csv,preps.h5}.
 """
 
-from lib.config import uses_teacher
-from lib.embed.arm import find_arm
-
-CLASSIFIER_SPACES = of_kind(SPACES, "classifiers")
-
-
-def teacher_zoo(space):
-    """The zoo whose networks are the teacher of a space."""
-    return SPACES[space].teacher.zoo or SPACES[space].zoo
-
-
-def teacher_of(wildcards):
-    """The architectures that a teacher is taken from: the last of its zoo, if it is not trained."""
-    return list(ZOOS[teacher_zoo(wildcards.space)].architectures[-1:])
-
-
-def trained_as(space):
-    """What an embedder of a space depends on, whichever seed it is of."""
-    keys = {"zoo", "embedder", "trained_on", "truncation", "warp"} & set(type(space).model_fields)
-    return block(space, include=keys, exclude={"embedder": {"seeds"}})
-
-
-def trained_by(space, modules):
-    """The digest of the code that trains an embedder, these architectures' modules with it."""
-    return code_hash(
-        f"lib.embed.objectives.{space.kind}",
-        "lib.embed.job",
-        find_arm(space.embedder.arm).__module__,
-        *modules,
-    )
-
-
-def training_files(wildcards, cfg=None, left_out=()):
-    """What an embedder of classifiers is trained on; networks that are left out are not given."""
-    cfg = cfg or SPACES[wildcards.space]
-    seen = [name for name in cfg.architectures if name not in left_out]
-    found = {k: images_of(wildcards)[k] for k in ("train", "validation")}
-    found["shards"] = shards(cfg.zoo, seen)
-    if uses_teacher(cfg.embedder, len(cfg.architectures)):
-        found["teacher"] = RESULTS / f"{wildcards.space}/teacher.safetensors"
-    return found
-
-
-LEFT_OUT = {
-    space: {"+".join(names): list(names) for names in SPACES[space].left_out}
-    for space in CLASSIFIER_SPACES
-}
-
 
 rule teacher:
     input:

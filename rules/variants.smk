@@ -4,45 +4,6 @@ Output: {space}/variants/{variant}/seed_*/{embedder.safetensors,losses.csv,score
 {space}/variants.{csv,html,md}, {space}/figures/*.svg, {space}/unseen.md.
 """
 
-VARIANTS = {
-    space: {name: SPACES[space].variant(name) for name in SPACES[space].variants}
-    for space in SPACES
-}
-VARIANT = "variants/{variant}"
-SCORES = f"{{space}}/{VARIANT}/seed_{{seed}}/scores.csv"
-TIMES = "benchmarks/{space}/variants/{variant}/seed_{seed}.tsv"
-
-
-def variant(wildcards):
-    """The space as a variant has it."""
-    return VARIANTS[wildcards.space][wildcards.variant]
-
-
-def each_variant(space, file):
-    """A file of every seed of each variant of a space, by the variant's name.
-
-    Raises:
-        WorkflowError: the config has no variants of this space.
-    """
-    if not VARIANTS[space]:
-        raise WorkflowError(
-            f"the config has no spaces.{space}.variants; config/variants.yaml shows some"
-        )
-    return {
-        name: [
-            RESULTS / file.format(space=space, variant=name, seed=seed)
-            for seed in cfg.embedder.seeds
-        ]
-        for name, cfg in VARIANTS[space].items()
-    }
-
-
-def distilled(wildcards):
-    """The table that the page takes the level of distilled networks from, where there is one."""
-    cfg = SPACES[wildcards.space]
-    known = cfg.kind == "classifiers" and cfg.experiments.reconstruction
-    return {"reconstruction": RESULTS / wildcards.space / "reconstruction.csv"} if known else {}
-
 
 use rule train_embedder as variant_embedder with:
     input:

@@ -9,27 +9,6 @@ zoos/{zoo}/{architecture}/shard_*.h5, their weights with batch norm fused
 # fit: into the GPU's memory, or into that of the job.
 PLAN_MB = parse_memory(STUDY.engine.max_memory) // 10**6
 TRAINING = ON_DEVICE if GPU else asked(PLAN_MB + BESIDE)
-
-
-def members(kept):
-    """The constraint on `{zoo}` in `{zoo}/{architecture}/`: architectures that are kept.
-
-    Args:
-        kept: whether an architecture of a zoo is, from its entry in the config and its name.
-    """
-    found = []
-    for zoo in of_kind(ZOOS, "classifiers"):
-        names = [name for name in ZOOS[zoo].architectures if kept(ZOOS[zoo], name)]
-        found += [rf"{zoo}(?=/(?:{one_of(names)})/)"] if names else []
-    return "|".join(found) or "(?!)"
-
-
-def trained(wildcards):
-    """The architectures of a zoo that are trained."""
-    zoo = ZOOS[wildcards.zoo]
-    return [name for name in zoo.architectures if not zoo.source_of(name)]
-
-
 TRAINED = members(lambda zoo, name: not zoo.source_of(name))
 TAKEN = members(lambda zoo, name: zoo.source_of(name))
 
