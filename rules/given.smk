@@ -37,12 +37,6 @@ def members(kept):
     return "|".join(found) or "(?!)"
 
 
-def trained(wildcards):
-    """The architectures of a zoo that are trained."""
-    zoo = ZOOS[wildcards.zoo]
-    return [name for name in zoo.architectures if not zoo.source_of(name)]
-
-
 def teacher_zoo(space):
     """The zoo whose networks are the teacher of a space."""
     return SPACES[space].teacher.zoo or SPACES[space].zoo

@@ -17,21 +17,22 @@ rule preflight:
     input:
         images=lambda wildcards: images_of(wildcards)["train"],
     output:
-        RESULTS / "zoos/{zoo}/preflight.json",
+        RESULTS / "zoos/{zoo}/{architecture}/preflight.json",
     log:
-        RESULTS / "logs/zoos/{zoo}/preflight.log",
+        RESULTS / "logs/zoos/{zoo}/preflight/{architecture}.log",
     wildcard_constraints:
-        zoo=one_of(of_kind(ZOOS, "classifiers")),
+        zoo=TRAINED,
     conda:
         "../envs/torch.yaml"
     resources:
         **ON_CPU,
     params:
-        architectures=trained,
         kernels=STUDY.engine.kernels,
-        code=lambda wildcards: code_hash("lib.engine.preflight", *net_modules(trained(wildcards))),
+        code=lambda wildcards: code_hash(
+            "lib.engine.preflight", nets.module_of(wildcards.architecture)
+        ),
     message:
-        "Zoo {wildcards.zoo}: trying out its architectures"
+        "Zoo {wildcards.zoo}: trying out {wildcards.architecture}"
     script:
         "../workflow/scripts/zoo/preflight.py"
 
