@@ -11,7 +11,7 @@ from running import Running
 from small import BY_OTHERS, ROUNDS, SMALL, digest, files, hidden
 
 SEED = int(os.environ.get("CHAOS_SEED", "0"))
-BEFORE = ("prepare_images", "train_shard", "extract_shard", "catalogue", "teacher")
+BEFORE = ("prepare_images", "preflight", "train_shard", "extract_shard", "catalogue", "teacher")
 CHECKPOINT = "logs/multiarch/embedder/seed_0.checkpoint"
 
 
