@@ -15,7 +15,7 @@ def undisturbed(source, tmp_path_factory):
 
     Its embedder is saved after every step, so that whoever kills it finds a checkpoint.
     """
-    file = source / "workflow/lib/checkpoint.py"
+    file = source / "workflow/lib/core/checkpoint.py"
     text = file.read_text()
     assert "EVERY = 30.0" in text
     file.write_text(text.replace("EVERY = 30.0", "EVERY = 0.0"))
