@@ -19,7 +19,7 @@ with job(f"scores {wildcards.space} {variant} {seed}", snakemake.log[0]) as log:
     near, uniform = ([read_samples(path) for path in data[kind]] for kind in ("near", "uniform"))
     few = len(zoo["test"].flat)
     at = {split: fields.with_points(zoo[split].first(few), near, uniform) for split in zoo}
-    table = scores(load_embedder(data.embedders[0]), cfg, zoo, at, variant=variant, seed=seed)
+    table = scores(load_embedder(data.embedder), cfg, zoo, at, variant=variant, seed=seed)
     means = table[table["split"] == "test"].groupby("method")["iou"].mean()
     log.info("mean IoU of test shapes %s", means.round(3).to_dict())
     with atomic(snakemake.output[0]) as temporary:
