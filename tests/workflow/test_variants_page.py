@@ -3,7 +3,7 @@
 import json
 
 VARIANTS = {
-    "multiarch": {"whole": {}, "narrow": {"embedder": {"rank": 8}}},
+    "multiarch": {"whole": {}, "few": {"trained_on": 2}},
     "singlearch": {"whole": {}, "few": {"trained_on": 3}},
     "shapes": {"whole": {}, "few": {"trained_on": 3, "warp": 0}},
 }
